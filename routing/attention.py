@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 from posthaste.ui.attention import Notice, Reader, Severity, attention
 from routing.assignment import lists
 from routing.calendars import missing
+from routing.desk.reports import schedules
 from routing.service_levels import selectors
 
 
@@ -42,3 +43,15 @@ def rules_without_group(reader: Reader) -> Iterator[Notice]:
     if unknown := sorted(lists.unknown_groups(reader.tenant_ids)):
         text = _("Rules of assignment name skill groups that don't exist: {names}.").format(names=", ".join(unknown[:5]))
         yield Notice(Severity.WARNING, text, reverse("admin:routing_skillgroup_changelist"), action=_("Open the skill groups"))
+
+
+@attention("scheduled_reports", title=gettext_lazy("scheduled reports"), order=80)
+def reports_switched_off(reader: Reader) -> Iterator[Notice]:
+    """Tell of reports that were switched off because they could not be sent."""
+    if not reader.may("routing.change_reportschedule"):
+        return
+    for row in schedules.switched_off(reader.tenant_ids)[:3]:
+        address = reverse("desk-report-schedule", args=[row.pk])
+        text = _("A scheduled report was switched off after {n} failures.").format(n=row.failures)
+        detail = _(row.last_error) if row.last_error else ""
+        yield Notice(Severity.WARNING, text, address, action=_("Open the report"), since=row.failing_since, detail=detail)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -121,3 +122,15 @@ def test_a_refused_login_is_said_and_tried_later(entrance: Entrance, server: Ser
     entrance.secrets = {"imap_password": PASSWORD}
     assert registry.KINDS["email"].probe
     assert editing.probe(entrance=entrance, by=TESTER).ok
+
+
+def test_mailboxes_that_cannot_be_read_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [make_kind(EntranceKind.EMAIL, settings={"address": f"{n}@shop.example", "imap_host": "192.0.2.1"}) for n in range(3)]
+    monkeypatch.setattr(watch, "MAX_MAILBOXES", 1)
+    begun: list[UUID] = []
+    watcher = watch.Watcher()
+    monkeypatch.setattr(watcher, "begin", lambda pk, _serve: begun.append(pk))
+    for _look in range(3):
+        watcher.look()
+        Mailbox.objects.update(lease_until=None)  # each has failed, and rested
+    assert set(begun) == {entrance.pk for entrance in made}

@@ -86,18 +86,36 @@ def test_a_clock_warns_once_and_is_breached_once_and_its_agent_is_told(tenant: T
     assert clocks_of(talk)["first_response"].breached_at == NOW + HOUR
 
 
-def test_who_listens_is_told_in_the_same_transaction_and_an_error_undoes_all(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    customer_writes(make_talk(tenant), at=NOW)
+def test_a_clock_that_cannot_be_told_of_undoes_its_own_telling_rests_and_holds_up_no_other(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = make_talk(tenant), make_talk(tenant)
+    customer_writes(bad, at=NOW)
+    customer_writes(good, at=NOW + MINUTE)
 
-    def fail(*_signals: Any) -> None:
-        raise RuntimeError
+    def fail(signals: Any, *_more: Any, **_named: Any) -> None:
+        if any(signal.clock.conversation_id == bad.pk for signal in signals):
+            raise RuntimeError
 
     monkeypatch.setattr(telling.on_told, "reactions", [fail])
-    with pytest.raises(RuntimeError):
-        sweeping.sweep(now=NOW + HOUR)
-    assert told() == []
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    later = NOW + 2 * HOUR
+    assert [sweeping.sweep(now=later) for _time in range(3)] == [0, 1, 0], "the first one is left out, and the next one is told"
+    assert set(ClockSignal.objects.values_list("clock__conversation", flat=True)) == {good.pk}
     monkeypatch.undo()
-    assert sweeping.sweep(now=NOW + HOUR) == 1
+    assert sweeping.sweep(now=later + HOUR) == 1
+
+
+def test_a_clock_that_cannot_be_calculated_again_holds_up_no_other(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = [make_talk(tenant), make_talk(tenant)]
+    for talk in talks:
+        customer_writes(talk, at=NOW)
+    Clock.objects.filter(conversation=talks[0]).update(pauses=["broken"])
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    with service_levels.set(targets=[{"first_response_minutes": 120}]):
+        for _time in range(4):
+            sweeping.recalculate(now=NOW)
+    assert [clocks_of(talk)["first_response"].target_minutes for talk in talks] == [60, 120]
 
 
 def test_two_schedulers_that_are_killed_at_random_tell_each_thing_once(tenant: Tenant) -> None:
