@@ -161,6 +161,14 @@ class Applied(Generic[M]):
         return [self.value, *self.by_tenant.values()] if tenant_id is None else [self.of(tenant_id)]
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What may be published and probably does not do what is meant: the path of a field, and a message in the reader's language."""
+
+    field: str
+    message: str
+
+
 class Handle(Generic[M]):
     """A registered module: what it is, and what is in force."""
 
@@ -177,6 +185,8 @@ class Handle(Generic[M]):
         #: Set by the app that knows: replays an `Applied` that is not in force, `since`, `until`, of `tenant_id` or of all, and gives a
         #: report. Called by `configcenter.services.what_if`.
         self.what_if: Callable[..., dict[str, Any]] | None = None
+        #: Set by the app that knows: tells what a valid value names and what does not exist, for a tenant or, with None, for all.
+        self.doubts: Callable[[M, int | None], Iterable[Doubt]] | None = None
         self._listeners: list[Callable[[M], None]] = []
 
     def of(self, tenant_id: int | None) -> M:

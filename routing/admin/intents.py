@@ -21,6 +21,7 @@ from accounts.staff.tenant_admin import TenantAdmin, own_tenants
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, language_name, percent, thousands, two_lines
+from routing import references
 from routing.actions import Action
 from routing.admin import intent_models, utterances
 from routing.admin.wording import title_of
@@ -117,6 +118,12 @@ class IntentAdmin(TenantAdmin):
         number = Utterance.objects.filter(intent__in=[row.pk for row in objs]).count()
         counts = {self.opts.verbose_name_plural: len(objs), Utterance._meta.verbose_name_plural: number}
         return [title_of(row) for row in objs], counts, set(), []
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Say which rules name the intent before it is deleted."""
+        obj = self.get_object(request, object_id)
+        uses = references.uses_of_intent(obj.name, obj.tenant_id) if obj is not None and self.has_view_permission(request, obj) else []
+        return super().delete_view(request, object_id, {**(extra_context or {}), "uses": uses})
 
     def starting_set(self, request: HttpRequest) -> HttpResponse:
         """Ask whose intents get the starting set, and load it."""

@@ -14,6 +14,7 @@ from configcenter.console import live
 from configcenter.console.access import names_in, page, target_page
 from configcenter.console.targets import Target, for_target
 from configcenter.services import releases
+from configcenter.services.doubts import doubts_of
 from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text
@@ -104,6 +105,7 @@ def _show(
         typed=typed or {"reach": "all", "percent": "10"},
         errors=errors or {},
         problem=problem,
+        doubts=[] if item.is_encrypted else doubts_of(item, draft),
         running=running or [],
         labels=sorted({label for instance in running or [] for label in instance.labels}),
     )
