@@ -1,4 +1,4 @@
-"""What the configuration names: groups, intents, entrances, calendars, types of tickets, levels, languages. Does it exist?
+"""What the configuration names and what does not exist: groups, intents, entrances, calendars, types of tickets, levels, languages.
 
 A rule may be published before its group is made, so nothing is refused here: the console, the API and the overview tell.
 """
@@ -165,10 +165,9 @@ bot.doubts = _of_bot
 def uses_of_intent(name: str, tenant_id: int) -> list[str]:
     """Say what of the configuration in force names an intent of a tenant, and which rules never apply without it."""
     rules, answers = assignment.of(tenant_id), bot.of(tenant_id)
+    dead, named = _("The rule “{rule}” never applies any more."), _("The rule “{rule}” names it.")
     said = [
-        (_("The rule “{rule}” never applies any more.") if len(rule.intents) == 1 else _("The rule “{rule}” names it.")).format(
-            rule=rule.name
-        )
+        (dead if len(rule.intents) == 1 else named).format(rule=rule.name)
         for rule in rules.rules
         if rule.is_enabled and _is_known(name, rule.intents)
     ]
