@@ -19,6 +19,7 @@ from routing.actions import Action
 from routing.admin.agent_forms import AgentForm, GroupForm, SkillFormSet
 from routing.admin.outcomes import DeletedByService
 from routing.admin.parts import PartInline
+from routing.admin.short_names import PrepopulatesNames
 from routing.assignment import presence, staff
 from routing.assignment.candidates import capacity_of
 from routing.configuration import assignment
@@ -26,7 +27,7 @@ from routing.models import Agent, AgentSkill, ConversationStatus, SkillGroup
 
 
 @admin.register(SkillGroup)
-class SkillGroupAdmin(DeletedByService):
+class SkillGroupAdmin(PrepopulatesNames, DeletedByService):
     """Which agents answer the same kind of conversation."""
 
     purpose = gettext_lazy("Agents that answer the same kind of conversation. The rules of the module Assignment lead to them.")

@@ -24,6 +24,7 @@ from posthaste.ui.templatetags.interface import NOTHING, language_name, percent,
 from routing import references
 from routing.actions import Action
 from routing.admin import intent_models, utterances
+from routing.admin.short_names import PrepopulatesNames, ShortNamed
 from routing.admin.wording import title_of
 from routing.intents import editing, reading, starting_rows
 from routing.models import Intent, Utterance, UtteranceState
@@ -38,8 +39,27 @@ class StartingSetForm(forms.Form):
     tenant = forms.ModelChoiceField(no_tenants(), label=gettext_lazy("tenant"), empty_label=None)
 
 
+class IntentForm(ShortNamed):
+    """An intent: a short name or a title, of which the other is made."""
+
+    usual = "intent"
+
+    class Meta:
+        model = Intent
+        fields = ["tenant", "title", "name", "title_zh", "description"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if "name" in self.fields and not values.get("name") and "name" not in self.errors:
+            self.add_error("name", _("Enter a name or a short name."))
+        return values
+
+    def check_row(self) -> None:
+        """Leave it to the service, which the page calls."""
+
+
 @admin.register(Intent)
-class IntentAdmin(TenantAdmin):
+class IntentAdmin(PrepopulatesNames, TenantAdmin):
     """What customers want."""
 
     saves_by_service = True
@@ -56,7 +76,8 @@ class IntentAdmin(TenantAdmin):
     list_display_links = ["title_shown"]
     search_help_text = gettext_lazy("Name or short name.")
     ordering = ["name", "id"]
-    fields = ["tenant", "name", "title", "title_zh", "description"]
+    form = IntentForm
+    fields = ["tenant", "title", "name", "title_zh", "description"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows
