@@ -64,7 +64,11 @@ def _decided(rows: "QuerySet[Conversation]", *, now: datetime) -> Iterator[tuple
         facts = facts_of(row, entrance=row.entrance.name, about=about.get(row.customer_id, {}), language=language, at=now)
         decision = decide(assignment.of(row.tenant_id), facts, groups=groups[row.tenant_id])
         group = groups[row.tenant_id].get(decision.group)
-        kept = decision.as_dict() | {"release": assignment.now.release} | ({"owner": str(row.agent_id)} if row.agent_id else {})
+        kept = (
+            decision.as_dict()
+            | {"release": assignment.now.release_of(row.tenant_id)}
+            | ({"owner": str(row.agent_id)} if row.agent_id else {})
+        )
         columns = {"group_id": group.pk if group else None, "priority": decision.priority, "language": language, "decision": kept}
         alike.setdefault(repr(sorted(columns.items())), ([], columns))[0].append(row.pk)
     yield from alike.values()

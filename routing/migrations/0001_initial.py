@@ -140,6 +140,7 @@ class Migration(migrations.Migration):
                 ('facts', models.JSONField(default=dict, editable=False)),
                 ('calendar', models.CharField(blank=True, max_length=40, verbose_name='calendar')),
                 ('config_version', models.PositiveIntegerField(editable=False, null=True, verbose_name='configuration version')),
+                ('config_revision', models.PositiveBigIntegerField(editable=False, null=True)),
                 ('basis', models.CharField(blank=True, editable=False, max_length=16)),
                 ('target_minutes', models.PositiveIntegerField(verbose_name='target')),
                 ('started_at', models.DateTimeField(verbose_name='started')),

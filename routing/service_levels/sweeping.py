@@ -26,7 +26,7 @@ MAX_BATCHES = 50
 _untold, _uncalculated = Resting("tell_clocks"), Resting("recalculate_clocks")
 #: A clock with what it is about: a conversation or a ticket.
 Found = tuple[UUID, UUID | None, UUID | None]
-CALCULATED = ("facts", "calendar", "config_version", "basis", "target_minutes", "warn_at", "due_at")
+CALCULATED = ("facts", "calendar", "config_version", "config_revision", "basis", "target_minutes", "warn_at", "due_at")
 
 
 def warns_by(now: datetime) -> Q:
@@ -116,8 +116,8 @@ def _locked(rows: QuerySet[Any, Any]) -> set[Any]:
 
 
 def stale(tenant_id: int, levels: Levels) -> QuerySet[Clock]:
-    """Return the open clocks of a tenant that were calculated from something else, by no newer release than this process knows."""
-    older = Q(config_version=None) | Q(config_version__lte=levels.release)
+    """Return the open clocks of a tenant that were calculated from something else, by a process that knew no more than this one."""
+    older = Q(config_revision=None) | Q(config_revision__lte=levels.revision)
     return Clock.objects.filter(older, tenant_id=tenant_id, state__in=OPEN).exclude(basis=levels.basis)
 
 

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tenant
+from configcenter.hot import Applied
 from routing.assignment import assigning, queueing
 from routing.assignment.assigning import assign_waiting
 from routing.assignment.queueing import enqueue, overflow, position, reconsider
@@ -174,6 +175,17 @@ def test_what_waits_too_long_overflows_once_to_each_group(tenant: Tenant) -> Non
         seen.append(asked.group.name)
     assert seen == ["second", "general", "general", "general"]
     assert asked.decision["overflowed"] == ["first", "second"]
+
+
+def test_an_assignment_names_the_release_of_the_tenants_own_rules(tenant: Tenant) -> None:
+    group = make_group(tenant, at=NOW)
+    make_agent(tenant, group, at=NOW)
+    asked = make_conversation(make_identity(make_customer(tenant)))
+    assignment.swap(Applied(assignment.value, 7, by_tenant={tenant.pk: assignment.value}, releases={tenant.pk: 2}))
+    enqueue([asked.pk], now=NOW)
+    assert assign_waiting(tenant_id=tenant.pk, now=NOW) == 1
+    span = Span.objects.get(conversation=asked)
+    assert (span.config_version, span.reason["release"]) == (2, 2)
 
 
 def test_what_can_go_nowhere_keeps_nothing_from_overflowing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Tenant
+from configcenter import hot
 from configcenter.hot import Applied
 from posthaste.env import ROOT
 from routing.configuration import service_levels
@@ -183,12 +185,26 @@ def test_a_changed_calendar_applies_to_open_clocks(tenant: Tenant) -> None:
 
 
 def test_a_process_that_does_not_know_the_newest_release_leaves_clocks_alone(tenant: Tenant) -> None:
-    talk, before = make_talk(tenant), service_levels.now
-    customer_writes(talk, at=NOW)
-    Clock.objects.update(config_version=7, basis="newer")
+    customer_writes(make_talk(tenant), at=NOW)
+    Clock.objects.update(config_revision=7, basis="newer")
     assert sweeping.recalculate(now=NOW) == 0
-    service_levels.swap(Applied(before.value, 7))
+    hot.know_revision(7)
     assert sweeping.recalculate(now=NOW) == 2
+
+
+def test_clocks_name_the_release_of_the_tenants_override_and_follow_when_it_comes_and_goes(tenant: Tenant) -> None:
+    talk, base = make_talk(tenant), Applied(service_levels.value, 7)
+    own = service_levels.value.model_copy(update={"warn_percent": 50})
+    seen = []
+    customer_writes(talk, at=NOW)
+    for revision, applied in enumerate((base, replace(base, by_tenant={tenant.pk: own}, releases={tenant.pk: 2}), base), start=1):
+        hot.know_revision(revision)
+        service_levels.swap(applied)
+        sweeping.recalculate(now=NOW)
+        clock = clocks_of(talk)["first_response"]
+        seen.append((clock.config_version, clock.warn_at))
+    assert [version for version, _warn_at in seen] == [0, 2, 7], "what did not change was not calculated again"
+    assert seen[1][1] == NOW + timedelta(minutes=30)
 
 
 def test_a_calendar_that_never_opens_makes_a_clock_that_is_never_due(tenant: Tenant) -> None:
