@@ -150,7 +150,7 @@ def test_a_note_is_written_once_tells_those_it_mentions_and_takes_its_draft(tena
 def test_the_last_draft_counts_and_one_that_was_sent_does_not_come_back(tenant: Tenant, mei: Desk) -> None:
     conversation = hold(ask(tenant), mei.agent)
     for text in ("On", "On its"):
-        assert mei.do(conversation, "draft", text=text, client_id="d-1")["row"]["draft"]
+        assert mei.do(conversation, "draft", text=text, client_id="d-1")["row"]["draft"] == text
     assert mei.read(f"c/{conversation.pk}/")["draft"] == {"reply": "On its", "note": ""}
     mei.do(conversation, "reply", text="On its way", client_id="d-1")
     assert mei.do(conversation, "draft", text="On its wa", client_id="d-1")["kept"] is False
