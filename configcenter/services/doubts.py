@@ -20,7 +20,7 @@ def doubts_of(item: ConfigItem, content: str) -> list[dict[str, Any]]:
             return []
         own = orjson.loads(content)
         value = merged(handle, base_of(handle, item), own) if item.override_of_id is not None else handle.model.model_validate(own)
-    except (Invalid, ValidationError, ValueError, TypeError):
+    except (Invalid, ValidationError, ValueError, TypeError, AttributeError):
         return []
     found = handle.doubts(value, item.override_of_id)
     # Of an override only its own fields: the others are the installation's business.
