@@ -171,7 +171,7 @@ class ModuleDraft(ItemView):
         description="A draft may be invalid; `errors` of the answer names what is wrong. 409 if another user saved meanwhile.",
         request=module_shapes.ModuleDraftIn,
         responses=inline_serializer(
-            "ModuleDraftSaved",
+            "DraftSaved",
             {
                 "draft": module_shapes.ModuleDraftOut(),
                 "errors": serializers.ListField(child=serializers.DictField()),
