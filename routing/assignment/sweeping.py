@@ -129,7 +129,7 @@ def _repaired(repair: Callable[[UUID], int], found: Iterable[UUID], now: datetim
 def _stale_spans(resting: list[str]) -> list[UUID]:
     """Return the conversations with an open span of an agent who no longer holds them."""
     held = Q(conversation__status=ConversationStatus.ASSIGNED, conversation__agent_id=F("agent_id"))
-    spans = Span.objects.filter(ended_at=None).exclude(held).exclude(conversation__in=resting)
+    spans = Span.objects.filter(ended_at=None).exclude(held).exclude(conversation__pk__in=resting)
     return list(spans.values_list("conversation", flat=True)[:MAX_REPAIRED])
 
 

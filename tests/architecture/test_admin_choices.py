@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db import models
 from django.forms import ModelChoiceField
 from django.test import Client, RequestFactory
@@ -57,7 +58,7 @@ def choices(page: Any, request: Any, row: models.Model | None) -> Iterator[tuple
 
 
 def _names(page: Any, request: Any, row: models.Model | None) -> list[str]:
-    return admin.utils.flatten_fieldsets(page.get_fieldsets(request, row))
+    return list(map(str, flatten_fieldsets(page.get_fieldsets(request, row))))
 
 
 @pytest.mark.parametrize("model", PAGES, ids=lambda model: model._meta.label_lower)

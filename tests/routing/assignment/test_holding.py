@@ -129,7 +129,7 @@ def test_a_silent_agent_loses_what_the_customer_waits_for(tenant: Tenant, fields
 
 def test_what_no_other_agent_can_take_does_not_keep_a_sweep_from_what_one_can(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moving, "MAX_AT_ONCE", 1)
-    languages = {"languages": ["de", "en"], "present_until": NOW + timedelta(hours=9)}
+    languages: dict[str, Any] = {"languages": ["de", "en"], "present_until": NOW + timedelta(hours=9)}
     silent = make_agent(tenant, at=NOW, **languages)
     german, english = make_waiting(tenant, at=NOW, language="de"), make_waiting(tenant, at=NOW + timedelta(seconds=1), language="en")
     assert run(tenant) == 2

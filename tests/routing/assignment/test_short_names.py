@@ -14,11 +14,11 @@ pytestmark = pytest.mark.django_db
 MORE: dict[type[Model], dict[str, Any]] = {
     SkillGroup: {},
     BusinessCalendar: {"time_zone": "Asia/Shanghai"},
-    TicketType: {"kind": "ticket", "priority": "normal"},
+    TicketType: {"kind": "request", "priority": "normal"},
     QuickReply: {"text": "Hello"},
     Intent: {},
 }
-NAMES = {QuickReply: "shortcut"}
+NAMES: dict[type[Model], str] = {QuickReply: "shortcut"}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests import crowds, packages
 from tests.builders import TESTER, poll
 from tests.peers.imap import PASSWORD, USER
 from tests.peers.imap import Mailbox as Server
+from tests.routing.builders import make_entrance
 from tests.routing.entrances.builders import make_kind
 
 pytestmark = [
@@ -125,7 +126,7 @@ def test_a_refused_login_is_said_and_tried_later(entrance: Entrance, server: Ser
 
 
 def test_mailboxes_that_cannot_be_read_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [make_kind(EntranceKind.EMAIL, settings={"address": f"{n}@shop.example", "imap_host": "192.0.2.1"}) for n in range(3)]
+    made = [make_entrance(kind=EntranceKind.EMAIL, settings={"imap_host": "192.0.2.1"}) for _number in range(3)]
     monkeypatch.setattr(watch, "MAX_MAILBOXES", 1)
     begun: list[UUID] = []
     watcher = watch.Watcher()
