@@ -21,6 +21,7 @@ __all__ = [
     "get_staff",
     "get_tenant",
     "key_prefixes",
+    "members_of",
     "no_tenants",
     "staff_of",
     "tenant_by_id",
@@ -91,6 +92,12 @@ def as_staff(user: Any) -> User | None:
 def get_staff(pk: int) -> User | None:
     """Return an active member of staff, or None."""
     return User.objects.filter(pk=pk, is_active=True, is_staff=True).first()
+
+
+def members_of(tenant_ids: Iterable[int]) -> "QuerySet[User]":
+    """Return the active users who are members of any of the tenants, by name."""
+    own = Member.objects.filter(tenant_id__in=tenant_ids).values("user")
+    return User.objects.filter(pk__in=own, is_active=True).order_by("username")
 
 
 def staff_of(tenant_ids: Iterable[int]) -> "QuerySet[User]":

@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -151,6 +151,12 @@ class Applied(Generic[M]):
     release: int = 0  # number of the release; 0: nothing was published, these are the defaults
     md5: str = ""
     by_tenant: Mapping[int, M] = field(default_factory=dict)
+    #: Numbers of the releases of overrides, which are counted for each tenant apart.
+    releases: Mapping[int, int] = field(default_factory=dict)
+
+    def release_of(self, tenant_id: int) -> int:
+        """Return the number of the release that decides for a tenant: of its override where there is one."""
+        return self.releases.get(tenant_id, self.release)
 
     def of(self, tenant_id: int) -> M:
         """Return the value for a tenant: with its override where there is one."""
@@ -159,6 +165,14 @@ class Applied(Generic[M]):
     def values(self, tenant_id: int | None) -> "list[M]":
         """Return the values in use: the one of a tenant, or all of them for None."""
         return [self.value, *self.by_tenant.values()] if tenant_id is None else [self.of(tenant_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What may be published and probably does not do what is meant: the path of a field, and a message in the reader's language."""
+
+    field: str
+    message: str
 
 
 class Handle(Generic[M]):
@@ -177,6 +191,8 @@ class Handle(Generic[M]):
         #: Set by the app that knows: replays an `Applied` that is not in force, `since`, `until`, of `tenant_id` or of all, and gives a
         #: report. Called by `configcenter.services.what_if`.
         self.what_if: Callable[..., dict[str, Any]] | None = None
+        #: Set by the app that knows: tells what a valid value names and what does not exist, for a tenant or, with None, for all.
+        self.doubts: Callable[[M, int | None], Iterable[Doubt]] | None = None
         self._listeners: list[Callable[[M], None]] = []
 
     def of(self, tenant_id: int | None) -> M:
@@ -207,7 +223,7 @@ class Handle(Generic[M]):
         """Put other values in force for a `with` block, in this process only: for tests and trials."""
         before = self.now
         changed = self.model.model_validate(before.value.model_dump() | changes)
-        self.swap(Applied(changed, before.release, before.md5, before.by_tenant))
+        self.swap(replace(before, value=changed))
         try:
             yield changed
         finally:
@@ -216,6 +232,18 @@ class Handle(Generic[M]):
 
 
 _handles: dict[str, Handle[Any]] = {}
+_revision = 0
+
+
+def revision() -> int:
+    """Return up to which publish of any module this process knows all; it only grows, unlike the numbers of releases of several items."""
+    return _revision
+
+
+def know_revision(number: int) -> None:
+    """Note that all is in force up to a publish; called when it is."""
+    global _revision
+    _revision = number
 
 
 def register(model: type[M], *, name: str, title: str, purpose: str, order: int, per_tenant: tuple[str, ...] = ()) -> Handle[M]:
@@ -274,5 +302,6 @@ def module(name: str) -> Handle[Any]:
 @on_reset
 def reset() -> None:
     """Put the defaults of every module in force, for tests."""
+    know_revision(0)
     for handle in _handles.values():
         handle.swap(Applied(handle.model()))

@@ -146,6 +146,7 @@ SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "posthaste.lib.problem_responses.csrf_failure"
 
 # --- transport security ---------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Action(StrEnum):
     REPORT_CREATE = "report_schedule.create"
     REPORT_CHANGE = "report_schedule.change"
     REPORT_DELETE = "report_schedule.delete"
+    REPORT_DISABLE = "report_schedule.disable"
     # The desk
     CONVERSATION_REOPEN = "conversation.reopen"
     CONVERSATION_CLOSE = "conversation.close"

@@ -8,6 +8,7 @@ class RoutingConfig(AppConfig):
 
     def ready(self) -> None:
         from routing import (
+            references,  # noqa: F401 - tells what configuration names that does not exist
             replay,  # noqa: F401 - replays drafts of the rules
             scopes,  # noqa: F401 - declares what keys may be allowed to do
         )

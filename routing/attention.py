@@ -7,8 +7,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from posthaste.ui.attention import Notice, Reader, Severity, attention
+from routing import references
 from routing.assignment import lists
 from routing.calendars import missing
+from routing.desk.reports import schedules
 from routing.service_levels import selectors
 
 
@@ -36,9 +38,24 @@ def calendars_without_holidays(reader: Reader) -> Iterator[Notice]:
 
 @attention("skill_groups", title=gettext_lazy("skill groups"), order=75)
 def rules_without_group(reader: Reader) -> Iterator[Notice]:
-    """Tell of rules that lead to skill groups that there are not: what they are for goes to the fallback group."""
+    """Tell of rules that lead to skill groups that there are not, or are for nothing that exists: the fallback group gets it."""
     if not reader.may("routing.view_skillgroup"):
         return
     if unknown := sorted(lists.unknown_groups(reader.tenant_ids)):
         text = _("Rules of assignment name skill groups that don't exist: {names}.").format(names=", ".join(unknown[:5]))
         yield Notice(Severity.WARNING, text, reverse("admin:routing_skillgroup_changelist"), action=_("Open the skill groups"))
+    if dead := sorted(references.dead_rules(reader.tenant_ids)):
+        text = _("Rules of assignment never apply, as nothing exists that they are for: {names}.").format(names=", ".join(dead[:5]))
+        yield Notice(Severity.WARNING, text, reverse("admin:routing_intent_changelist"), action=_("Open the intents"))
+
+
+@attention("scheduled_reports", title=gettext_lazy("scheduled reports"), order=80)
+def reports_switched_off(reader: Reader) -> Iterator[Notice]:
+    """Tell of reports that were switched off because they could not be sent."""
+    if not reader.may("routing.change_reportschedule"):
+        return
+    for row in schedules.switched_off(reader.tenant_ids)[:3]:
+        address = reverse("desk-report-schedule", args=[row.pk])
+        text = _("A scheduled report was switched off after {n} failures.").format(n=row.failures)
+        detail = _(row.last_error) if row.last_error else ""
+        yield Notice(Severity.WARNING, text, address, action=_("Open the report"), since=row.failing_since, detail=detail)

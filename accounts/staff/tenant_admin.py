@@ -1,6 +1,7 @@
 """What every admin page shares: rows of the reader's own tenants only, and an audit entry for each change."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -52,6 +53,26 @@ def own_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least
     if least is None or tenant_path(queryset.model) is None:
         return queryset.none()
     return owned_by(queryset, *own_tenants(request, at_least=least))
+
+
+def form_tenants(request: HttpRequest, *, at_least: Role = Role.VIEWER) -> list[int]:
+    """Return the tenants whose rows a form may offer: the one of its row, or of a new row the one that is chosen; else the reader's."""
+    chosen: int | None = request.__dict__.get("_form_tenant")
+    return own_tenants(request, at_least=at_least) if chosen is None else [chosen]
+
+
+def form_rows(request: HttpRequest, queryset: "models.QuerySet[Any]", *, at_least: Role | None = None) -> "models.QuerySet[Any]":
+    """Keep the rows that a form may offer: those that the request may see, of the tenant of the form's row."""
+    rows, chosen = own_rows(request, queryset, at_least=at_least), request.__dict__.get("_form_tenant")
+    if chosen is None or queryset.model is Tenant or tenant_path(queryset.model) is None:
+        return rows
+    return owned_by(rows, chosen)
+
+
+def of_tenant(field: Any) -> None:
+    """Mark a choice whose rows are of the tenant that a form names: the page reads it again when another one is chosen."""
+    if field.queryset.model is not Tenant:
+        field.widget.attrs["data-of-tenant"] = ""
 
 
 def without_shortcuts(field: Any) -> None:
@@ -236,13 +257,30 @@ class TenantAdmin(Audited):
         """The least role that changes such rows."""
         return least_role(self.opts.app_label, str(self.opts.model_name), "change") or Role.OWNER
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        request.__dict__["_form_tenant"] = self._tenant_of_form(request, obj, kwargs.get("fields") or ())
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def _tenant_of_form(self, request: HttpRequest, obj: Any, fields: Collection[str]) -> int | None:
+        """Return the tenant that choices are of; None: rows of this kind have none, or nothing in the form says which."""
+        if self.model is Tenant or not hasattr(self.model, "tenant_id"):
+            return None
+        if obj is not None:
+            return cast(int | None, obj.tenant_id)
+        if "tenant" not in fields:
+            return None
+        own = own_tenants(request, at_least=self.least)
+        chosen = (request.POST if request.method == "POST" else request.GET).get("tenant", "")
+        return next((pk for pk in own if str(pk) == chosen), own[0] if own else None)
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         related = db_field.related_model
         rows = kwargs.get("queryset")
-        kwargs["queryset"] = own_rows(request, related._default_manager.all() if rows is None else rows, at_least=self.least)
+        kwargs["queryset"] = form_rows(request, related._default_manager.all() if rows is None else rows, at_least=self.least)
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None:
             field.empty_label = None if related is Tenant else _("Choose one") if field.required else _("None")
+            of_tenant(field)
         return field
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -27,6 +27,7 @@ from configcenter.models import ConfigItem, ConfigRelease
 from configcenter.scopes import CONFIG_PUBLISH, CONFIG_READ, CONFIG_WRITE
 from configcenter.selectors import ModuleState
 from configcenter.services import drafts, items, releases
+from configcenter.services.doubts import doubts_of
 from posthaste.lib.filters import Query, WholeNumber
 from posthaste.lib.json_syntax import is_deep
 from posthaste.lib.pagination import CursorPages
@@ -71,6 +72,15 @@ def module_of(state: ModuleState) -> dict[str, Any]:
 #: What the answer to a publish shows to keys that may not read the text: its md5 is a fingerprint of it.
 RELEASED = ("number", "revision", "action", "comment", "author", "based_on", "at")
 RELEASE = readable_or(module_shapes.ReleaseOut, *RELEASED)
+WARNINGS = {
+    "type": "array",
+    "items": {"type": "object", "additionalProperties": {}},
+    "description": "What the value names and what does not exist, by field. It is published all the same.",
+}
+PUBLISHED = {
+    "allOf": [RELEASE, {"type": "object", "properties": {"warnings": WARNINGS}, "required": ["warnings"]}],
+    "description": RELEASE["description"],
+}
 
 
 class ItemView(TenantView):
@@ -99,9 +109,10 @@ class ItemView(TenantView):
         must_operate(self.caller)
         return find(self.kwargs["name"])
 
-    def released(self, release: ConfigRelease, *, status: int = 200) -> Response:
+    def released(self, release: ConfigRelease, *, status: int = 200, **more: Any) -> Response:
         """Answer a change with the release that it made."""
-        return Response(self.readable(module_shapes.ReleaseOut(release).data, scope=CONFIG_READ, always=RELEASED), status=status)
+        shown = self.readable(module_shapes.ReleaseOut(release).data, scope=CONFIG_READ, always=RELEASED)
+        return Response(shown | more, status=status)
 
     @property
     def by(self) -> Actor:
@@ -160,14 +171,19 @@ class ModuleDraft(ItemView):
         description="A draft may be invalid; `errors` of the answer names what is wrong. 409 if another user saved meanwhile.",
         request=module_shapes.ModuleDraftIn,
         responses=inline_serializer(
-            "DraftSaved", {"draft": module_shapes.ModuleDraftOut(), "errors": serializers.ListField(child=serializers.DictField())}
+            "DraftSaved",
+            {
+                "draft": module_shapes.ModuleDraftOut(),
+                "errors": serializers.ListField(child=serializers.DictField()),
+                "warnings": serializers.ListField(child=serializers.DictField(), help_text="What it names and what does not exist."),
+            },
         ),
     )
     def put(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.ModuleDraftIn)
         text = text_of(values["content"]) or "null"
         item = drafts.save_draft(item=self.item(), content=text, based_on=values["based_on"], now=timezone.now(), by=self.by)
-        return Response({"draft": draft_of(item), "errors": wrong_in(item, text)})
+        return Response({"draft": draft_of(item), "errors": wrong_in(item, text), "warnings": doubts_of(item, text)})
 
     @extend_schema(summary="Throw the draft away", responses={200: module_shapes.ModuleDraftOut})
     def delete(self, request: Request, name: str) -> Response:
@@ -194,12 +210,18 @@ class ModuleValidate(ItemView):
         summary="Check a value",
         description="422 names each wrong field. Answers the value as it would be published.",
         request=module_shapes.ValidateIn,
-        responses=inline_serializer("Validated", {"content": serializers.DictField()}),
+        responses=inline_serializer(
+            "Validated",
+            {
+                "content": serializers.DictField(),
+                "warnings": serializers.ListField(child=serializers.DictField(), help_text="What it names and what does not exist."),
+            },
+        ),
     )
     def post(self, request: Request, name: str) -> Response:
         text, item = text_of(self.validated(module_shapes.ValidateIn)["content"]) or "null", self.item()
         items.validate(item, text)
-        return Response({"content": plain(items.canonical(item, text))})
+        return Response({"content": plain(items.canonical(item, text)), "warnings": doubts_of(item, text)})
 
 
 class ModulePublish(ItemView):
@@ -211,13 +233,14 @@ class ModulePublish(ItemView):
         summary="Publish",
         description="The draft, or `content`. Every process runs it within a second; see `instances`.",
         request=module_shapes.PublishIn,
-        responses={201: RELEASE},
+        responses={201: PUBLISHED},
     )
     def post(self, request: Request, name: str) -> Response:
         values = self.validated(module_shapes.PublishIn)
         content = text_of(values.pop("content"))
-        release = releases.publish(item=self.item(), content=content, **values, by=self.by)
-        return self.released(release, status=201)
+        item = self.item()
+        release = releases.publish(item=item, content=content, **values, by=self.by)
+        return self.released(release, status=201, warnings=doubts_of(item, release.content))
 
 
 class ModuleRollback(ItemView):

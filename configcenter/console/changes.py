@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from pydantic import BaseModel
 
 from configcenter.console.form import in_words, kind_of
+from configcenter.services import fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,22 @@ def values_of(content: str | None) -> dict[str, Any]:
 def in_fields(model: type[BaseModel], before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """Name the fields of a module that differ, in the order of the page."""
     return list(_differing(model, before, after, "", ""))
+
+
+def title_at(model: type[BaseModel], values: Any, path: str) -> str:
+    """Return a path such as `rules[2].skill_group` in the titles of the page: "Rules › Refunds › Skill group"."""
+    parts, titles, inner, kind = fields.parts_of(path), list[str](), model, "shape"
+    for part in parts:
+        if kind == "shape" and part in inner.model_fields:
+            info = inner.model_fields[part]
+            titles.append(gettext(info.title) if info.title else part)
+            kind, below = kind_of(info)
+            inner = below if kind in ("shape", "list") else inner
+            values = values.get(part) if isinstance(values, Mapping) else None
+        elif kind == "list" and part.isdecimal() and isinstance(values, list) and int(part) < len(values):
+            titles.append([*_by_name(values)][int(part)])
+            kind, values = "shape", values[int(part)]
+    return " › ".join(titles)
 
 
 def _differing(model: type[BaseModel], before: Any, after: Any, path: str, title: str) -> Iterator[Change]:

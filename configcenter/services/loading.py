@@ -78,6 +78,7 @@ class Loader:
             self._rows = _rows()
             self._put_in_force(self._rows, newer_than=known, clock=clock, asked=asked)
             self.state = replace(self.state, source="database", revision=revision)
+            hot.know_revision(revision)
             return True
 
     def load_snapshot(self) -> bool:
@@ -93,6 +94,7 @@ class Loader:
         with self._lock:
             self._put_in_force(rows, newer_than=None, clock=None, asked=0.0)
             self.state = replace(self.state, source="snapshot", revision=revision)
+            hot.know_revision(revision)
         log.warning("configuration is that of the last snapshot", revision=revision, saved_at=kept.get("saved_at"))
         return True
 
@@ -195,16 +197,19 @@ def _applied_of(handle: "hot.Handle[Any]", rows: list[Row]) -> tuple["hot.Applie
             value, number, md5 = running.value, running.release, running.md5
     whole = value.model_dump(mode="json")
     by_tenant: dict[int, Any] = {}
+    releases: dict[int, int] = {}
     for row in rows:
         if (tenant := row["tenant"]) is None:
             continue
         try:
             by_tenant[tenant] = merged(handle, whole, orjson.loads(row["content"]))
+            releases[tenant] = row["number"]
         except (ValidationError, orjson.JSONDecodeError, AttributeError) as error:
             wrong[instances.key_of(handle.name, tenant)] = _told(error, f"override of tenant {tenant}, version {row['number']}")
             if tenant in running.by_tenant:
                 by_tenant[tenant] = running.by_tenant[tenant]
-    return hot.Applied(value, number, md5, by_tenant), wrong
+                releases[tenant] = running.release_of(tenant)
+    return hot.Applied(value, number, md5, by_tenant, releases), wrong
 
 
 def _told(error: Exception, what: str) -> str:

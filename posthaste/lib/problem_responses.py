@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
+from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
@@ -23,12 +24,14 @@ from posthaste.lib.problems import (
     MORE,
     BodyTimeout,
     Forbidden,
+    Forged,
     Internal,
     Invalid,
     Malformed,
     NotAllowed,
     NotFound,
     Problem,
+    SignedOut,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from rest_framework.response import Response
 
 log = structlog.get_logger(__name__)
+#: Addresses that only scripts and programs ask, whatever they accept.
+SCRIPTS_ONLY = ("/api", "/health", "/desk/data/")
 
 
 class Reply(NamedTuple):
@@ -166,10 +171,15 @@ def error_context(request: HttpRequest) -> dict[str, Any]:
         return {}
 
 
+def wants_no_page(request: HttpRequest) -> bool:
+    """Return whether an error is no page: the address is for programs, or the reader does not ask for one."""
+    return request.path.startswith(SCRIPTS_ONLY) or "text/html" not in request.headers.get("Accept", "")
+
+
 def _page(status: int, code: str, title: str, template: str, request: HttpRequest, detail: str = "") -> HttpResponse:
     from django.shortcuts import render
 
-    if request.path.startswith(("/api", "/health")) or "text/html" not in request.headers.get("Accept", ""):
+    if wants_no_page(request):
         problem = Problem(detail)
         problem.status, problem.code, problem.title = status, code, title
         return problem.as_response()
@@ -177,9 +187,20 @@ def _page(status: int, code: str, title: str, template: str, request: HttpReques
     return render(request, template, context, status=status)
 
 
+def is_for_script(request: HttpRequest) -> bool:
+    """Return whether a script asks, which can do nothing with a page: it says that it wants JSON."""
+    accepted = request.headers.get("Accept", "")
+    return "json" in accepted and "text/html" not in accepted
+
+
+def _is_to_login(response: HttpResponse) -> bool:
+    return response.status_code == 302 and response["Location"].partition("?")[0] == reverse("admin:login")
+
+
 class ProblemPages:
     """Middleware: a problem that a page raises is an answer with its status, such as 404 for what was deleted meanwhile, and no error.
 
+    A script whose session has ended is told so; led to the login it would read that page as its answer.
     An address with the character NUL names nothing, and is not looked up: PostgreSQL takes no such text.
     """
 
@@ -187,7 +208,12 @@ class ProblemPages:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return not_found(request) if "\x00" in request.path_info else self.get_response(request)
+        if "\x00" in request.path_info:
+            return not_found(request)
+        response = self.get_response(request)
+        if is_for_script(request) and _is_to_login(response):
+            return SignedOut(_("Sign in again, then repeat what you did.")).as_response()
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a problem; leave everything else to Django."""
@@ -214,8 +240,18 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
     return _page(403, "forbidden", _("You don't have permission to do that"), "error.html", request)
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form or script without a valid token: the setting CSRF_FAILURE_VIEW."""
+    log.info("a request without a valid CSRF token", path=request.path, reason=reason)
+    detail = _("You signed in or out since this page was opened. Reload it, then try again.")
+    return _page(403, Forged.code, str(Forged.title), "error.html", request, detail)
+
+
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler400."""
+    if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
+        detail = _("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20)
+        return _page(413, TooLarge.code, str(TooLarge.title), "error.html", request, detail)
     return _page(400, "bad_request", _("Bad request"), "error.html", request)
 
 

@@ -147,6 +147,18 @@ class Unauthenticated(Problem):
         )
 
 
+class SignedOut(Problem):
+    """The session has ended. Sign in again."""
+
+    status, code, title = 401, "signed_out", _("Your session has ended")
+
+
+class Forged(Problem):
+    """The token in `X-CSRFToken` is missing, or older than the last sign-in. Reload the page, then try again."""
+
+    status, code, title = 403, "csrf", _("The page is out of date")
+
+
 class Forbidden(Problem):
     """The key lacks the scope, or can't be used from this address."""
 

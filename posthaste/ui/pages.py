@@ -26,9 +26,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from posthaste.lib import problem_responses
-from posthaste.lib.problems import Invalid, Problem
+from posthaste.lib.problems import Forbidden, Invalid, NotAllowed, NotFound, Problem, TooMany
 
 READING = ("GET", "HEAD")
+CODES = {each.status: each.code for each in (Forbidden, NotFound, NotAllowed, TooMany)}
 View = Callable[..., HttpResponse]
 V = TypeVar("V", bound=View)
 #: Answers whether a user may do something.
@@ -125,6 +126,8 @@ def staff_page(
                 _must_be_storable(request)
                 return view(request, *args, **kwargs)
             except Problem as problem:
+                if problem_responses.is_for_script(request):
+                    return problem.as_response()
                 return problem_page(request, status=problem.status, title=str(problem.title), detail=problem_text(problem))
 
         return guarded
@@ -163,7 +166,12 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
 
 
 def problem_page(request: HttpRequest, *, status: int, title: str, detail: str) -> HttpResponse:
-    """Return a page that says what went wrong; an empty detail leaves the words to the template."""
+    """Return a page that says what went wrong, or to a script the same as JSON; an empty detail leaves the words to the template."""
+    if problem_responses.is_for_script(request):
+        problem = Problem(detail)
+        problem.status, problem.title = status, title
+        problem.code = CODES.get(status, Problem.code)
+        return problem.as_response()
     context = {**problem_responses.error_context(request), "title": title, "detail": detail, "status": status}
     return render(request, "error.html", context, status=status)
 

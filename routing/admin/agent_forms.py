@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from posthaste.ui.checked_forms import CheckedForm
+from routing.admin.short_names import ShortNamed
 from routing.assignment import staff
 from routing.models import Agent, SkillGroup
 
@@ -27,10 +28,11 @@ class LanguagesField(forms.CharField):
         return bool(self.to_python(data) != (initial or []))
 
 
-class GroupForm(CheckedForm):
+class GroupForm(ShortNamed):
     """A skill group."""
 
     checked_by_service = ("tenant",)
+    usual = "group"
 
     class Meta:
         model = SkillGroup

@@ -11,14 +11,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.labels import Activity
-from accounts.selectors import staff_of
+from accounts.selectors import members_of
 from accounts.services.audit import Actor
-from accounts.staff.tenant_admin import own_rows, own_tenants
+from accounts.staff.tenant_admin import form_rows, form_tenants, of_tenant
 from posthaste.ui.templatetags.interface import NOTHING, ago, badge, language_name, two_lines
 from routing.actions import Action
 from routing.admin.agent_forms import AgentForm, GroupForm, SkillFormSet
 from routing.admin.outcomes import DeletedByService
 from routing.admin.parts import PartInline
+from routing.admin.short_names import PrepopulatesNames
 from routing.assignment import presence, staff
 from routing.assignment.candidates import capacity_of
 from routing.configuration import assignment
@@ -26,7 +27,7 @@ from routing.models import Agent, AgentSkill, ConversationStatus, SkillGroup
 
 
 @admin.register(SkillGroup)
-class SkillGroupAdmin(DeletedByService):
+class SkillGroupAdmin(PrepopulatesNames, DeletedByService):
     """Which agents answer the same kind of conversation."""
 
     purpose = gettext_lazy("Agents that answer the same kind of conversation. The rules of the module Assignment lead to them.")
@@ -89,8 +90,10 @@ class SkillInline(PartInline):
     fields = ["group", "level"]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs["queryset"] = own_rows(request, db_field.related_model._default_manager.select_related("tenant"))
-        return super().formfield_for_foreignkey(db_field, request, **{"empty_label": _("Choose one"), **kwargs})
+        kwargs["queryset"] = form_rows(request, db_field.related_model._default_manager.select_related("tenant"))
+        field = super().formfield_for_foreignkey(db_field, request, **{"empty_label": _("Choose one"), **kwargs})
+        of_tenant(field)
+        return field
 
 
 @admin.register(Agent)
@@ -129,7 +132,9 @@ class AgentAdmin(DeletedByService):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "user":
             return super().formfield_for_foreignkey(db_field, request, **kwargs)
-        return db_field.formfield(queryset=staff_of(own_tenants(request, at_least=self.least)), empty_label=_("Choose one"))
+        field = db_field.formfield(queryset=members_of(form_tenants(request, at_least=self.least)), empty_label=_("Choose one"))
+        of_tenant(field)
+        return field
 
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         by, now = Actor.of_request(request), timezone.now()

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from posthaste.ui.checked_forms import CheckedForm
+from routing.admin.short_names import ShortNamed
 from routing.calendars import editing, holiday_data, periods
 from routing.calendars.importing import YEARS
 from routing.models import BusinessCalendar, CalendarDay
@@ -36,10 +37,11 @@ class PeriodsField(forms.CharField):
         return str(self.prepare_value(initial) or "").strip() != (data or "").strip()
 
 
-class CalendarForm(CheckedForm):
+class CalendarForm(ShortNamed):
     """A business calendar, with a field for each day of the week."""
 
     checked_by_service = ("tenant",)
+    usual = "calendar"
 
     class Meta:
         model = BusinessCalendar

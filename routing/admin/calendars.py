@@ -21,6 +21,7 @@ from routing.actions import Action
 from routing.admin.calendar_forms import WEEKDAYS, CalendarForm, DayForm, DayFormSet, ImportForm
 from routing.admin.outcomes import DeletedByService
 from routing.admin.parts import PartInline
+from routing.admin.short_names import PrepopulatesNames
 from routing.calendars import editing, importing, missing, periods
 from routing.models import BusinessCalendar, CalendarDay
 
@@ -49,7 +50,7 @@ class DayInline(PartInline):
 
 
 @admin.register(BusinessCalendar)
-class BusinessCalendarAdmin(DeletedByService):
+class BusinessCalendarAdmin(PrepopulatesNames, DeletedByService):
     """When the desk is open."""
 
     purpose = gettext_lazy("When the desk is open: service levels count only this time. The default one is used where none is named.")

@@ -21,8 +21,10 @@ from accounts.staff.tenant_admin import TenantAdmin, own_tenants
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, language_name, percent, thousands, two_lines
+from routing import references
 from routing.actions import Action
 from routing.admin import intent_models, utterances
+from routing.admin.short_names import PrepopulatesNames, ShortNamed
 from routing.admin.wording import title_of
 from routing.intents import editing, reading, starting_rows
 from routing.models import Intent, Utterance, UtteranceState
@@ -37,8 +39,27 @@ class StartingSetForm(forms.Form):
     tenant = forms.ModelChoiceField(no_tenants(), label=gettext_lazy("tenant"), empty_label=None)
 
 
+class IntentForm(ShortNamed):
+    """An intent: a short name or a title, of which the other is made."""
+
+    usual = "intent"
+
+    class Meta:
+        model = Intent
+        fields = ["tenant", "title", "name", "title_zh", "description"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if "name" in self.fields and not values.get("name") and "name" not in self.errors:
+            self.add_error("name", _("Enter a name or a short name."))
+        return values
+
+    def check_row(self) -> None:
+        """Leave it to the service, which the page calls."""
+
+
 @admin.register(Intent)
-class IntentAdmin(TenantAdmin):
+class IntentAdmin(PrepopulatesNames, TenantAdmin):
     """What customers want."""
 
     saves_by_service = True
@@ -55,7 +76,8 @@ class IntentAdmin(TenantAdmin):
     list_display_links = ["title_shown"]
     search_help_text = gettext_lazy("Name or short name.")
     ordering = ["name", "id"]
-    fields = ["tenant", "name", "title", "title_zh", "description"]
+    form = IntentForm
+    fields = ["tenant", "title", "name", "title_zh", "description"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows
@@ -117,6 +139,12 @@ class IntentAdmin(TenantAdmin):
         number = Utterance.objects.filter(intent__in=[row.pk for row in objs]).count()
         counts = {self.opts.verbose_name_plural: len(objs), Utterance._meta.verbose_name_plural: number}
         return [title_of(row) for row in objs], counts, set(), []
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Say which rules name the intent before it is deleted."""
+        obj = self.get_object(request, object_id)
+        uses = references.uses_of_intent(obj.name, obj.tenant_id) if obj is not None and self.has_view_permission(request, obj) else []
+        return super().delete_view(request, object_id, {**(extra_context or {}), "uses": uses})
 
     def starting_set(self, request: HttpRequest) -> HttpResponse:
         """Ask whose intents get the starting set, and load it."""

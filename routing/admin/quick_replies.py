@@ -12,19 +12,20 @@ from django.utils.translation import gettext_lazy
 
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import OwnedFilter
-from posthaste.ui.checked_forms import CheckedForm
 from posthaste.ui.templatetags.interface import NOTHING, ago, language_name, two_lines
 from routing.actions import Action
 from routing.admin.outcomes import DeletedByService
+from routing.admin.short_names import PrepopulatesNames, ShortNamed
 from routing.desk import quick_replies
 from routing.models import QuickReply
 
 SHOWN = 80
 
 
-class QuickReplyForm(CheckedForm):
+class QuickReplyForm(ShortNamed):
     """A quick reply."""
 
+    short_name, usual = "shortcut", "reply"
     checked_by_service = ("tenant", "group", "shortcut", "language")
 
     class Meta:
@@ -48,7 +49,7 @@ class QuickReplyForm(CheckedForm):
 
 
 @admin.register(QuickReply)
-class QuickReplyAdmin(DeletedByService):
+class QuickReplyAdmin(PrepopulatesNames, DeletedByService):
     """Texts that agents send often."""
 
     purpose = gettext_lazy("Texts that agents send often. At the desk they type a slash and the shortcut.")
@@ -56,7 +57,8 @@ class QuickReplyAdmin(DeletedByService):
     first_step = (gettext_lazy("Add a quick reply"), "admin:routing_quickreply_add")
     rows_word = gettext_lazy("quick replies")
     form = QuickReplyForm
-    fields = ["tenant", "shortcut", "title", "text", "language", "group"]
+    fields = ["tenant", "title", "shortcut", "text", "language", "group"]
+    prepopulated = {"shortcut": ["title"]}
     audit_actions = (Action.QUICK_REPLY_CREATE, Action.QUICK_REPLY_CHANGE, Action.QUICK_REPLY_DELETE)
     list_display = ["named", "begins", "for_language", "for_group", "uses", "tenant", "changed"]
     list_display_links = ["named"]

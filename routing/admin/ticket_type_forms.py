@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from posthaste.lib.problems import Invalid
 from posthaste.ui.checked_forms import CheckedForm
+from routing.admin.short_names import ShortNamed
 from routing.models import Tag, TicketPriority, TicketType
 from routing.tickets import types
 from routing.tickets.field_values import FieldKind
@@ -79,10 +80,11 @@ FIELD_ROWS = forms.formset_factory(
 )
 
 
-class TicketTypeForm(CheckedForm):
+class TicketTypeForm(ShortNamed):
     """A ticket type."""
 
     checked_by_service = ("tenant",)
+    usual = "type"
 
     priority = forms.ChoiceField(label=gettext_lazy("priority"), choices=TicketPriority.choices, initial=TicketPriority.NORMAL)
     items = forms.CharField(

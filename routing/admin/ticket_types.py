@@ -15,13 +15,14 @@ from accounts.staff.tenant_admin import OwnedFilter
 from posthaste.ui.templatetags.interface import NOTHING, badge, two_lines
 from routing.actions import Action
 from routing.admin.outcomes import DeletedByService
+from routing.admin.short_names import PrepopulatesNames
 from routing.admin.ticket_type_forms import TagForm, TicketTypeForm
 from routing.models import OPEN_TICKETS, Tag, TicketType
 from routing.tickets import types
 
 
 @admin.register(TicketType)
-class TicketTypeAdmin(DeletedByService):
+class TicketTypeAdmin(PrepopulatesNames, DeletedByService):
     """The kinds of tickets, each with a form of its own."""
 
     purpose = gettext_lazy("Which kinds of tickets there are, what each one asks for, and which group gets it.")

@@ -1,11 +1,14 @@
 """Take conversations from agents who are silent or gone, and give them to others."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 
+from posthaste.lib.resting import Resting
 from routing.assignment import presence
 from routing.assignment.assigning import choose
 from routing.assignment.candidates import choice_of, count_recent, lock_and_refresh, read_staff
@@ -19,7 +22,11 @@ from routing.conversations import hooks
 from routing.models import Assignment as Span
 from routing.models import AssignmentCause, Conversation, ConversationStatus
 
+log = structlog.get_logger(__name__)
 MAX_AT_ONCE = 200
+#: So long others are looked at first, where there are more silent agents' conversations than a sweep looks at.
+PUT_OFF = timedelta(seconds=15)
+_absent, _silent = Resting("queue_of_the_absent"), Resting("move_from_the_silent")
 
 
 def held(tenant_id: int) -> "QuerySet[Conversation]":
@@ -34,8 +41,24 @@ def queue_of_the_absent(*, tenant_id: int, now: datetime) -> int:
     """
     if not assignment.of(tenant_id).is_automatic:
         return 0
-    rows = held(tenant_id).filter(presence.away(now, "agent__")).order_by("pk").values_list("pk", flat=True)[:MAX_AT_ONCE]
-    return sum(_requeue(pk, now=now) for pk in list(rows))
+    rows = held(tenant_id).filter(presence.away(now, "agent__")).exclude(pk__in=_absent.ids(now=now)).order_by("pk")
+    ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
+    return len(_those_done(lambda pk: _requeue(pk, now=now), ids, _absent, now=now))
+
+
+def _those_done(do: Callable[[UUID], bool], ids: Sequence[UUID], resting: Resting, *, now: datetime) -> list[UUID]:
+    """Do it for each, and return for which it was done. An error of one does not stop the others, and it rests."""
+    done = []
+    for pk in ids:
+        try:
+            if do(pk):
+                done.append(pk)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: the next sweep does it
+        except Exception:
+            log.exception("a conversation was not moved", conversation=str(pk))
+            resting.failed(pk, now=now)
+    return done
 
 
 @transaction.atomic
@@ -81,8 +104,12 @@ def move_from_the_silent(*, tenant_id: int, now: datetime) -> int:
     settings = assignment.of(tenant_id)
     if not settings.is_automatic or not (settings.offer_seconds or settings.silence_minutes):
         return 0
-    ids = list(silent(settings, tenant_id, now=now).order_by("unanswered_since").values_list("pk", flat=True)[:MAX_AT_ONCE])
-    return sum(_move(pk, tenant_id, settings, now=now) for pk in ids)
+    rows = silent(settings, tenant_id, now=now).exclude(pk__in=_silent.ids(now=now)).order_by("unanswered_since")
+    ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
+    done = _those_done(lambda pk: _move(pk, tenant_id, settings, now=now), ids, _silent, now=now)
+    if len(ids) == MAX_AT_ONCE:  # those that no agent can take would be all that is ever looked at
+        _silent.put_off(set(ids) - set(done), now=now, until=now + PUT_OFF)
+    return len(done)
 
 
 @transaction.atomic

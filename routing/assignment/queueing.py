@@ -19,6 +19,8 @@ from routing.models import Conversation, ConversationStatus, SkillGroup
 
 #: From how far back the rate of a group is measured.
 RATE_WINDOW = timedelta(minutes=30)
+#: Of what overflows: so much is looked at together, and so often in one sweep.
+PAGE, MAX_PAGES = 500, 20
 
 
 def enqueue(conversation_ids: Sequence[UUID], *, now: datetime) -> None:
@@ -62,7 +64,11 @@ def _decided(rows: "QuerySet[Conversation]", *, now: datetime) -> Iterator[tuple
         facts = facts_of(row, entrance=row.entrance.name, about=about.get(row.customer_id, {}), language=language, at=now)
         decision = decide(assignment.of(row.tenant_id), facts, groups=groups[row.tenant_id])
         group = groups[row.tenant_id].get(decision.group)
-        kept = decision.as_dict() | {"release": assignment.now.release} | ({"owner": str(row.agent_id)} if row.agent_id else {})
+        kept = (
+            decision.as_dict()
+            | {"release": assignment.now.release_of(row.tenant_id)}
+            | ({"owner": str(row.agent_id)} if row.agent_id else {})
+        )
         columns = {"group_id": group.pk if group else None, "priority": decision.priority, "language": language, "decision": kept}
         alike.setdefault(repr(sorted(columns.items())), ([], columns))[0].append(row.pk)
     yield from alike.values()
@@ -102,34 +108,41 @@ def expected_wait(tenant_id: int, group_id: UUID | None, *, place: int, now: dat
 def overflow(tenant_id: int, *, now: datetime) -> int:
     """Move what has waited too long in its group to the group that takes over, and return how many were moved.
 
-    Each conversation visits a group once, so it never goes in a circle.
+    Each conversation visits a group once, so it never goes in a circle. What goes nowhere is passed over: it stays late, and would be all
+    that is ever looked at.
     """
     settings = assignment.of(tenant_id)
-    late = Conversation.objects.filter(
-        tenant_id=tenant_id, status=ConversationStatus.QUEUED, group_since__lte=now - timedelta(minutes=settings.overflow_minutes)
-    ).exclude(group=None)
-    rows = list(late.order_by("group_since")[:500])
-    if not rows:
-        return 0
     by_name = groups_by_name(tenant_id)
     by_id = {group.pk: group for group in by_name.values()}
-    moved = 0
-    for row in rows:
-        source = by_id.get(row.group_id) if row.group_id else None
-        target = _overflow_target(source, by_id=by_id, fallback=by_name.get(settings.fallback_group))
-        visited = [str(each) for each in row.decision.get("overflowed", ())]
-        if source is None or target is None or target.pk == source.pk or target.name in visited:
-            continue
-        done = Conversation.objects.filter(pk=row.pk, status=ConversationStatus.QUEUED, group_id=row.group_id).update(
-            group=target, group_since=now, decision=row.decision | {"overflowed": [*visited, source.name]}
-        )
-        if done:
-            hooks.tell_moved([row.pk], now=now)
-        moved += done
+    found = ((each, _overflow_target(each, by_id=by_id, fallback=by_name.get(settings.fallback_group))) for each in by_name.values())
+    targets = {source.pk: target for source, target in found if target is not None and target.pk != source.pk}
+    late = Conversation.objects.filter(
+        tenant_id=tenant_id,
+        status=ConversationStatus.QUEUED,
+        group__in=list(targets),
+        group_since__lte=now - timedelta(minutes=settings.overflow_minutes),
+    ).order_by("group_since", "pk")
+    moved, behind = 0, Q()
+    for _page in range(MAX_PAGES if targets else 0):
+        rows = list(late.filter(behind)[:PAGE])
+        moved += sum(_overflowed(row, targets[row.group_id], by_id[row.group_id].name, now=now) for row in rows if row.group_id)
+        if len(rows) < PAGE or moved >= PAGE:
+            break
+        behind = Q(group_since__gt=rows[-1].group_since) | Q(group_since=rows[-1].group_since, pk__gt=rows[-1].pk)
     return moved
 
 
-def _overflow_target(source: SkillGroup | None, *, by_id: dict[UUID, SkillGroup], fallback: SkillGroup | None) -> SkillGroup | None:
-    if source is None:
-        return None
+def _overflowed(row: Conversation, target: SkillGroup, source_name: str, *, now: datetime) -> int:
+    visited = [str(each) for each in row.decision.get("overflowed", ())]
+    if target.name in visited:
+        return 0
+    done = Conversation.objects.filter(pk=row.pk, status=ConversationStatus.QUEUED, group_id=row.group_id).update(
+        group=target, group_since=now, decision=row.decision | {"overflowed": [*visited, source_name]}
+    )
+    if done:
+        hooks.tell_moved([row.pk], now=now)
+    return done
+
+
+def _overflow_target(source: SkillGroup, *, by_id: dict[UUID, SkillGroup], fallback: SkillGroup | None) -> SkillGroup | None:
     return by_id.get(source.overflow_to_id) if source.overflow_to_id else fallback

@@ -3,11 +3,12 @@
 It also does what only the clock brings about: overflow, silence, presence that runs out, the end of a break.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
+from posthaste.lib.resting import Resting
 from routing.assignment.assigning import assign_waiting
 from routing.assignment.moving import move_from_the_silent, queue_of_the_absent
 from routing.assignment.queueing import overflow, reconsider
@@ -24,6 +26,7 @@ from routing.models import Assignment as Span
 
 log = structlog.get_logger(__name__)
 MAX_REPAIRED = 500
+_unrepaired = Resting("reconcile")
 
 
 #: A customer waits: for an agent, or for the agent's answer.
@@ -52,17 +55,27 @@ def assign_again() -> None:
 
 
 def sweep(*, now: datetime) -> int:
-    """Do for every tenant what is due, and return how many conversations were assigned. An error of one tenant does not stop the others."""
+    """Do for every tenant what is due, and return how many conversations were assigned. An error of one tenant or step stops no other."""
     total = 0
     for tenant_id, is_queued in _tenants().items():
-        try:
-            moved = queue_of_the_absent(tenant_id=tenant_id, now=now)
-            moved += move_from_the_silent(tenant_id=tenant_id, now=now) + overflow(tenant_id, now=now) + reconsider(tenant_id, now=now)
-            if is_queued or moved:
-                total += assign_waiting(tenant_id=tenant_id, now=now)
-        except Exception:
-            log.exception("assignment failed", tenant=tenant_id)
+        steps: tuple[Callable[[int], int], ...] = (
+            lambda tenant_id: queue_of_the_absent(tenant_id=tenant_id, now=now),
+            lambda tenant_id: move_from_the_silent(tenant_id=tenant_id, now=now),
+            lambda tenant_id: overflow(tenant_id, now=now),
+            lambda tenant_id: reconsider(tenant_id, now=now),
+        )
+        moved = sum(_done(step, tenant_id) for step in steps)
+        if is_queued or moved:
+            total += _done(lambda tenant_id: assign_waiting(tenant_id=tenant_id, now=now), tenant_id)
     return total
+
+
+def _done(step: Callable[[int], int], tenant_id: int) -> int:
+    try:
+        return step(tenant_id)
+    except Exception:
+        log.exception("assignment failed", tenant=tenant_id)
+        return 0
 
 
 def _tenants() -> dict[int, bool]:
@@ -93,16 +106,31 @@ def reconcile(*, now: datetime) -> int:
 
     They differ when a conversation was ended without freeing its place, such as by hand in the database.
     """
-    return _end_spans(now) + _begin_spans(now) + _correct_loads()
+    resting = _unrepaired.ids(now=now)
+    done = _repaired(lambda pk: _end_span(pk, now), _stale_spans(resting), now)
+    done += _repaired(lambda pk: _begin_span(pk, now), _without_span(resting), now)
+    return done + _repaired(_correct_load, _wrong_loads(resting), now)
 
 
-def _end_spans(now: datetime) -> int:
-    """End the open spans of agents who no longer hold the conversation."""
+def _repaired(repair: Callable[[UUID], int], found: Iterable[UUID], now: datetime) -> int:
+    """Repair each, and return the number of corrections. An error of one does not stop the others, and it rests."""
+    done = 0
+    for pk in found:
+        try:
+            done += repair(pk)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: the next run repairs
+        except Exception:
+            log.exception("not repaired", id=str(pk))
+            _unrepaired.failed(pk, now=now)
+    return done
+
+
+def _stale_spans(resting: list[str]) -> list[UUID]:
+    """Return the conversations with an open span of an agent who no longer holds them."""
     held = Q(conversation__status=ConversationStatus.ASSIGNED, conversation__agent_id=F("agent_id"))
-    return sum(
-        _end_span(pk, now)
-        for pk in list(Span.objects.filter(ended_at=None).exclude(held).values_list("conversation", flat=True)[:MAX_REPAIRED])
-    )
+    spans = Span.objects.filter(ended_at=None).exclude(held).exclude(conversation__pk__in=resting)
+    return list(spans.values_list("conversation", flat=True)[:MAX_REPAIRED])
 
 
 @transaction.atomic
@@ -114,33 +142,35 @@ def _end_span(conversation_id: UUID, now: datetime) -> int:
     return stale.update(ended_at=Greatest(F("started_at"), Value(now, DateTimeField())), end_cause=AssignmentCause.RESOLVED)
 
 
-def _begin_spans(now: datetime) -> int:
-    """Begin the missing spans of agents who hold a conversation, such as one that was reopened."""
+def _without_span(resting: list[str]) -> list[UUID]:
+    """Return the conversations that an agent holds without a span, such as one that was reopened."""
     has_one = Exists(Span.objects.filter(conversation=OuterRef("pk"), ended_at=None))
-    rows = Conversation.objects.filter(~has_one, status=ConversationStatus.ASSIGNED, agent__isnull=False)
-    begun = 0
-    for pk in list(rows.values_list("pk", flat=True)[:MAX_REPAIRED]):
-        with transaction.atomic():
-            row = Conversation.objects.select_for_update(no_key=True).filter(pk=pk, status=ConversationStatus.ASSIGNED).first()
-            if row is None or row.agent_id is None or Span.objects.filter(conversation=row, ended_at=None).exists():
-                continue
-            Span.objects.create(
-                tenant_id=row.tenant_id,
-                conversation=row,
-                agent_id=row.agent_id,
-                cause=AssignmentCause.RULE,
-                reason={"why": "repaired"},
-                started_at=not_before(row.assigned_at or now, last_change([row.pk])),
-            )
-            begun += 1
-    return begun
+    rows = Conversation.objects.filter(~has_one, status=ConversationStatus.ASSIGNED, agent__isnull=False).exclude(pk__in=resting)
+    return list(rows.values_list("pk", flat=True)[:MAX_REPAIRED])
 
 
-def _correct_loads() -> int:
-    """Set the load of agents to the number of conversations they hold, where it differs."""
+@transaction.atomic
+def _begin_span(conversation_id: UUID, now: datetime) -> int:
+    rows = Conversation.objects.select_for_update(no_key=True)
+    row = rows.filter(pk=conversation_id, status=ConversationStatus.ASSIGNED).first()
+    if row is None or row.agent_id is None or Span.objects.filter(conversation=row, ended_at=None).exists():
+        return 0
+    Span.objects.create(
+        tenant_id=row.tenant_id,
+        conversation=row,
+        agent_id=row.agent_id,
+        cause=AssignmentCause.RULE,
+        reason={"why": "repaired"},
+        started_at=not_before(row.assigned_at or now, last_change([row.pk])),
+    )
+    return 1
+
+
+def _wrong_loads(resting: list[str]) -> list[UUID]:
+    """Return the agents whose load is not the number of conversations they hold."""
     held = Count("conversations", filter=Q(conversations__status=ConversationStatus.ASSIGNED))
-    suspects = Agent.objects.annotate(held=held).exclude(load=F("held")).order_by("pk").values_list("pk", flat=True)
-    return sum(_correct_load(pk) for pk in list(suspects[:MAX_REPAIRED]))
+    rows = Agent.objects.exclude(pk__in=resting).annotate(held=held).exclude(load=F("held"))
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:MAX_REPAIRED])
 
 
 @transaction.atomic

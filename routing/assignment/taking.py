@@ -102,7 +102,7 @@ def new_span(
         agent_id=agent_id,
         cause=cause,
         reason=reason,
-        config_version=reason.get("release", assignment.now.release),
+        config_version=reason.get("release", assignment.now.release_of(tenant_id)),
         assigned_by=assigned_by[:150],
         started_at=now,
     )

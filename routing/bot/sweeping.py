@@ -1,21 +1,23 @@
 """The safety net: what the bot should have answered long ago, and what customers left unanswered."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
+from posthaste.lib.resting import Resting
 from routing.bot.answering import answer_waiting, give_up
 from routing.bot.handing_over import BOT
-from routing.bot.reading import last_turn
 from routing.configuration import bot
 from routing.conversations import lines, resolving
-from routing.models import BotAction, Conversation, ConversationStatus
+from routing.models import BotAction, BotTurn, Conversation, ConversationStatus
 
 log = structlog.get_logger(__name__)
 #: A text that has waited longer was not kicked for, or its worker is gone: another one answers.
@@ -25,6 +27,9 @@ LATE = timedelta(seconds=15)
 MOST = 500
 #: How often idle conversations are looked at; the shortest time that can be configured is a minute.
 IDLE_LOOK = timedelta(seconds=30)
+_resting = Resting("bot")
+#: Of what the bot did last: the customer got what they wanted.
+ANSWERED = Q(action=BotAction.ANSWER) | Q(reason="thanks")
 WITH_BOT = Conversation.objects.filter(status=ConversationStatus.BOT)
 
 
@@ -51,7 +56,7 @@ def sweep_bot() -> None:
 
 def hand_over_late(*, now: datetime) -> int:
     """Hand over what the bot has not answered in time, and return how many conversations."""
-    late = WITH_BOT.filter(unanswered_since__lt=now - LATE).order_by("unanswered_since")
+    late = WITH_BOT.filter(unanswered_since__lt=now - LATE).exclude(pk__in=_resting.ids(now=now)).order_by("unanswered_since")
     return sum(_given_up(pk, "late", now) for pk in list(late.values_list("pk", flat=True)[:MOST]))
 
 
@@ -76,24 +81,35 @@ def end_bot_talks() -> None:
 
 
 def end_idle(*, now: datetime) -> int:
-    """Resolve or hand over what is idle for as long as its tenant has configured, and return how many conversations."""
-    rows = WITH_BOT.filter(unanswered_since=None, agent_wrote_at__lt=now - timedelta(minutes=1)).order_by("agent_wrote_at")
+    """Resolve or hand over what is idle for as long as its tenant has configured, and return how many conversations.
+
+    An error of one conversation does not stop the others, and it rests.
+    """
+    idle = WITH_BOT.filter(unanswered_since=None, agent_wrote_at__lt=now - timedelta(minutes=1))
+    resting = _resting.ids(now=now)
     ended = 0
-    for row in rows[:MOST]:
-        try:
-            ended += _ended(row, now)
-        except Exception:
-            log.exception("an idle conversation could not be ended", conversation=str(row.pk))
+    for tenant_id in list(idle.order_by().values_list("tenant_id", flat=True).distinct()):
+        due = _due(idle.filter(tenant_id=tenant_id), tenant_id, now=now).exclude(pk__in=resting)
+        for row in list(due.order_by("agent_wrote_at")[:MOST]):
+            try:
+                ended += _resolved(row, now) if row.is_answered else _given_up(row.pk, "idle", now)
+            except Exception:
+                log.exception("an idle conversation could not be ended", conversation=str(row.pk))
+                _resting.failed(row.pk, now=now)
     return ended
 
 
-def _ended(row: Conversation, now: datetime) -> bool:
-    settings, last = bot.of(row.tenant_id), last_turn(row.pk)
-    is_answered = last is not None and (last.action == BotAction.ANSWER or last.reason == "thanks")
-    minutes = settings.resolve_minutes if is_answered else settings.hand_over_minutes
-    if row.agent_wrote_at is None or not minutes or row.agent_wrote_at > now - timedelta(minutes=minutes):
-        return False
-    return _resolved(row, now) if is_answered else _given_up(row.pk, "idle", now)
+def _due(idle: "QuerySet[Conversation]", tenant_id: int, *, now: datetime) -> "QuerySet[Any, Any]":
+    """Keep what is idle for long enough, with `is_answered`. What never ends, or not yet, is left out: it would take the others' places."""
+    settings = bot.of(tenant_id)
+    last = BotTurn.objects.filter(conversation=OuterRef("pk")).order_by("-seq")
+    rows = idle.annotate(action=Subquery(last.values("action")[:1]), reason=Subquery(last.values("reason")[:1]))
+    rows = rows.annotate(is_answered=Case(When(ANSWERED, then=Value(True)), default=Value(False)))
+    due = Q(pk__in=[])
+    for is_answered, minutes in ((True, settings.resolve_minutes), (False, settings.hand_over_minutes)):
+        if minutes:
+            due |= Q(is_answered=is_answered, agent_wrote_at__lte=now - timedelta(minutes=minutes))
+    return rows.filter(due)
 
 
 @transaction.atomic
@@ -108,6 +124,7 @@ def _resolved(row: Conversation, now: datetime) -> bool:
 def _given_up(conversation_id: UUID, reason: str, now: datetime) -> bool:
     try:
         return give_up(conversation_id, reason=reason, now=now)
-    except Exception:  # it stays the bot's until the next look
+    except Exception:  # it stays the bot's until another look
         log.exception("a conversation of the bot could not be handed over", conversation=str(conversation_id))
+        _resting.failed(conversation_id, now=now)
         return False

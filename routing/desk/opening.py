@@ -20,7 +20,7 @@ from routing.desk.rows import iso
 from routing.desk.seats import Seat
 from routing.entrances.wecom_kf.quota import quota
 from routing.intents.titles import intent_titles
-from routing.models import Assignment, Clock, Conversation, Customer, Draft, Identity, SkillGroup, Ticket
+from routing.models import Assignment, Clock, Conversation, Customer, Draft, Identity, Satisfaction, SkillGroup, Ticket
 from routing.tickets.types import title_of
 
 HISTORY = 10
@@ -54,6 +54,7 @@ def opened(conversation: Conversation, seat: Seat, *, now: datetime) -> Shape:
         "first_seq": lines[0].seq if lines else 0,
         "notes": thread.notes_of(conversation),
         "events": events_of(conversation),
+        "ratings": ratings_of(conversation),
         "customer": customer_shape(conversation.customer, seat, now=now),
         "identity": mask_identity(conversation.identity.kind, conversation.identity.value),
         "clocks": [rows.clock_shape(clock) for clock in Clock.objects.filter(conversation=conversation, state__in=OPEN_CLOCKS)],
@@ -94,6 +95,21 @@ def events_of(conversation: Conversation) -> list[Shape]:
             "end_cause": span.end_cause,
         }
         for span in spans
+    ]
+
+
+def ratings_of(conversation: Conversation) -> list[Shape]:
+    """Return what the customer said of how it was handled, oldest first: once each time it was resolved."""
+    answered = Satisfaction.objects.filter(conversation=conversation, score__isnull=False, answered_at__isnull=False)
+    return [
+        {
+            "id": str(each.pk),
+            "score": each.score,
+            "comment": each.comment,
+            "agent": each.agent.name if each.agent else "",
+            "at": iso(each.answered_at),
+        }
+        for each in answered.select_related("agent").order_by("answered_at")
     ]
 
 

@@ -20,6 +20,7 @@ from posthaste.lib.liquid import TemplateProblem, compile_template, render, vari
 from posthaste.lib.problems import Invalid
 from posthaste.lib.rows import lock
 from routing.actions import Action
+from routing.configuration.assignment_rules import LANGUAGE, WRONG_LANGUAGE
 from routing.desk.seats import Seat
 from routing.intents.titles import intent_titles
 from routing.models import Conversation, QuickReply, SkillGroup, Ticket
@@ -43,7 +44,7 @@ def check_quick_reply(row: QuickReply) -> None:
     """Check a quick reply before it is stored.
 
     Raises:
-        Invalid: the text is no template or uses something unknown, the shortcut is taken, or the group is not there.
+        Invalid: the text is no template or uses something unknown, the shortcut is taken, or the language or the group is not there.
     """
     if not row.text.strip():
         raise Invalid.field("text", _("Must not be empty."), "blank")
@@ -55,6 +56,8 @@ def check_quick_reply(row: QuickReply) -> None:
         render(compile_template(row.text), {name: dict.fromkeys(parts, "") for name, parts in VARIABLES.items()})
     except TemplateProblem as problem:
         raise Invalid.field("text", _("{problem}. Available: {known}.").format(problem=problem, known=known)) from None
+    if row.language and not LANGUAGE.fullmatch(row.language):
+        raise Invalid.field("language", _(WRONG_LANGUAGE))
     if row.group_id is not None and not SkillGroup.objects.filter(pk=row.group_id, tenant_id=row.tenant_id).exists():
         raise Invalid.field("group", _("There is no such group."), "does_not_exist")
     same = QuickReply.objects.filter(tenant_id=row.tenant_id, group_id=row.group_id, shortcut=row.shortcut, language=row.language)

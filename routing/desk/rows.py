@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Q
+from django.db.models.functions import Left
 
 from routing.customers import attributes
 from routing.desk.inbox import OPEN_CLOCKS
@@ -40,7 +41,7 @@ def shapes_of(conversations: Collection[Conversation], seat: Seat, *, now: datet
     if not own:
         return []
     last, tags, clocks = _last_lines(own), _tags(own), urgent_clocks(own)
-    drafts = set(Draft.objects.filter(agent=seat.agent, conversation__in=own).values_list("conversation", flat=True))
+    drafts = _drafts(own, seat)
     levels = attributes.current({row.customer_id for row in conversations}, now=now)
     titles = intent_titles([seat.tenant_id])[seat.tenant_id]
     return [
@@ -49,7 +50,7 @@ def shapes_of(conversations: Collection[Conversation], seat: Seat, *, now: datet
             last=last.get(row.pk),
             tags=tags.get(row.pk, []),
             clock=clocks.get(row.pk),
-            has_draft=row.pk in drafts,
+            draft=drafts.get(row.pk, ""),
             level=str(levels.get(row.customer_id, {}).get("level") or ""),
             titles=titles,
         )
@@ -58,7 +59,7 @@ def shapes_of(conversations: Collection[Conversation], seat: Seat, *, now: datet
 
 
 def _shape(
-    row: Conversation, *, last: Line | None, tags: list[str], clock: Clock | None, has_draft: bool, level: str, titles: Mapping[str, str]
+    row: Conversation, *, last: Line | None, tags: list[str], clock: Clock | None, draft: str, level: str, titles: Mapping[str, str]
 ) -> Shape:
     return {
         "id": str(row.pk),
@@ -80,7 +81,7 @@ def _shape(
         "clock": clock_shape(clock) if clock else None,
         "unanswered_since": iso(row.unanswered_since),
         "snoozed_until": iso(row.snoozed_until),
-        "draft": has_draft,
+        "draft": draft,
         "parent": str(row.parent_id) if row.parent_id else None,
         "merged_into": str(row.merged_into_id) if row.merged_into_id else None,
         "version": row.last_seq,
@@ -90,6 +91,12 @@ def _shape(
 def _last_lines(ids: Collection[UUID]) -> dict[UUID, Line]:
     lines = Line.objects.filter(conversation__in=ids, seq=F("conversation__last_seq"))
     return {line.conversation_id: line for line in lines.only("conversation_id", "text", "author", "created_at").order_by()}
+
+
+def _drafts(ids: Collection[UUID], seat: Seat) -> dict[UUID, str]:
+    """Return what the agent has begun to write in each conversation: the answer, else the note."""
+    own = Draft.objects.filter(agent=seat.agent, conversation__in=ids).order_by("-is_note")
+    return {pk: " ".join(text.split())[:SNIPPET] for pk, text in own.values_list("conversation", Left("text", 4 * SNIPPET))}
 
 
 def _tags(ids: Collection[UUID]) -> dict[UUID, list[str]]:

@@ -1,8 +1,11 @@
 """Snooze: a conversation is out of its agent's way until a time, or until the customer writes."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -12,14 +15,17 @@ from accounts.services.audit import Actor
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
 from posthaste.lib.problems import Conflict, Invalid
+from posthaste.lib.resting import Resting
 from routing.actions import Action
 from routing.conversations import hooks
 from routing.desk import telling
 from routing.desk.states import locked
 from routing.models import OPEN_STATUSES, Conversation, NoticeKind
 
+log = structlog.get_logger(__name__)
 LONGEST = timedelta(days=366)
 AT_ONCE = 200
+_resting = Resting("wake")
 
 
 @transaction.atomic
@@ -65,13 +71,39 @@ def wake() -> None:
         pass
 
 
-@transaction.atomic
 def wake_due(*, now: datetime) -> int:
-    """Wake conversations whose snooze is over, and return how many; run twice, or by two at once, each wakes once."""
-    due = Conversation.objects.filter(snoozed_until__lte=now).order_by("snoozed_until").select_for_update(skip_locked=True, no_key=True)
-    rows = list(due.only("pk", "agent_id", "snoozed_until", "status")[:AT_ONCE])
+    """Wake conversations whose snooze is over, and return how many; run twice, or by two at once, each wakes once.
+
+    They wake together; if that fails, each alone, and the one that fails rests.
+    """
+    due = Conversation.objects.filter(snoozed_until__lte=now).exclude(pk__in=_resting.ids(now=now)).order_by("snoozed_until")
+    ids = list(due.values_list("pk", flat=True)[:AT_ONCE])
+    try:
+        return _woken(ids, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the next run wakes them
+    except Exception:
+        log.exception("conversations did not wake together", number=len(ids))
+        return sum(_woken_alone(pk, now=now) for pk in ids)
+
+
+def _woken_alone(conversation_id: UUID, *, now: datetime) -> int:
+    try:
+        return _woken([conversation_id], now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("a conversation did not wake", conversation=str(conversation_id))
+        _resting.failed(conversation_id, now=now)
+        return 0
+
+
+@transaction.atomic
+def _woken(found: Collection[UUID], *, now: datetime) -> int:
+    due = Conversation.objects.filter(pk__in=found, snoozed_until__lte=now).order_by("pk")
+    rows = list(due.select_for_update(skip_locked=True, no_key=True).only("pk", "agent_id", "snoozed_until", "status"))
     ids = [row.pk for row in rows]
-    Conversation.objects.filter(pk__in=ids, snoozed_until__lte=now).update(snoozed_until=None)
+    Conversation.objects.filter(pk__in=ids).update(snoozed_until=None)
     hooks.tell_moved(ids, now=now)
     telling.tell(
         telling.about_conversation(

@@ -88,7 +88,7 @@ def views() -> dict[str, str]:
 def _of_the_list() -> dict[str, str]:
     return {
         "unread": _("{n} unread"),
-        "draft": _("Draft"),
+        "draftOf": _("Draft: {text}"),
         "you": _("You"),
         "noName": _("Without a name"),
         "select": _("Select {name}"),
@@ -184,6 +184,8 @@ def _of_the_conversation() -> dict[str, Any]:
         "verified": _("verified"),
         "attributes": _("Attributes"),
         "history": _("Earlier conversations"),
+        "rating": _("Rating"),
+        "rated": _("The customer gave {score} of 5"),
         "talkTickets": _("Tickets of this conversation"),
         "otherTickets": _("Other tickets"),
         "none": _("None"),

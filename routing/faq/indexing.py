@@ -3,17 +3,21 @@
 What if the process dies: vectors of an entry are stored whole or not at all, and the job looks for entries without them.
 """
 
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.registry import Blocking, job
 from messaging.queueing.publish import BrokerAway, broker_is_up, send_task
 from posthaste.lib import queues
+from posthaste.lib.resting import Resting
 from routing.faq.published import IS_PUBLISHED, note_change, texts_of
 from routing.intents.encoder import DIMENSIONS, ENCODER
 from routing.models import FaqEntry, FaqVectors
@@ -24,6 +28,7 @@ TASK = "routing.index_faq"
 BATCH = 20
 #: Entries of one run; another one goes on.
 MOST = 2_000
+_resting = Resting("find_faq_vectors")
 
 
 def kick() -> None:
@@ -41,29 +46,49 @@ def missing() -> "QuerySet[FaqEntry]":
 
 
 def index_missing() -> int:
-    """Compute and store the vectors that are missing, and return of how many entries."""
-    from routing.intents.vectors import encode  # loads numpy, which only processes that search need
+    """Compute and store the vectors that are missing, and return of how many entries. One that fails rests, and holds up no other."""
+    from routing.intents.vectors import encode, warm  # loads numpy, which only processes that search need
 
-    done, behind = 0, None
+    now, done, behind = timezone.now(), 0, None
+    resting = _resting.ids(now=now)
     while done < MOST:
-        rows = missing().order_by("pk")
+        rows = missing().exclude(pk__in=resting).order_by("pk")
         found = list((rows if behind is None else rows.filter(pk__gt=behind))[:BATCH])
         if not found:
             return done
+        warm()  # here, as files that are missing are no fault of the entries
         behind = found[-1].pk
-        texts = [[kept.question, *kept.phrasings] for kept in map(texts_of, found)]
-        made = encode([text for own in texts for text in own]).astype("<f2").reshape(-1, DIMENSIONS)
-        start, blobs = 0, {}
-        for row, own in zip(found, texts, strict=True):
-            blobs[row.pk] = made[start : start + len(own)].tobytes()
-            start += len(own)
-        done += _store(found, blobs, ENCODER)
+        done += _index(found, encode, now=now)
     kick()
     return done
 
 
+def _index(found: Sequence[FaqEntry], encode: Callable[[list[str]], Any], *, now: datetime) -> int:
+    """Compute and store vectors of entries together; if that fails, of each alone."""
+    try:
+        return _store(found, _encoded(found, encode), ENCODER)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the job comes again
+    except Exception:
+        log.exception("FAQ entries were not indexed", entries=[str(row.pk) for row in found])
+        if len(found) > 1:
+            return sum(_index([row], encode, now=now) for row in found)
+        _resting.failed(found[0].pk, now=now)
+        return 0
+
+
+def _encoded(found: Sequence[FaqEntry], encode: Callable[[list[str]], Any]) -> dict[UUID, bytes]:
+    texts = [[kept.question, *kept.phrasings] for kept in map(texts_of, found)]
+    made = encode([text for own in texts for text in own]).astype("<f2").reshape(-1, DIMENSIONS)
+    start, blobs = 0, {}
+    for row, own in zip(found, texts, strict=True):
+        blobs[row.pk] = made[start : start + len(own)].tobytes()
+        start += len(own)
+    return blobs
+
+
 @transaction.atomic
-def _store(encoded: list[FaqEntry], blobs: dict[UUID, bytes], encoder: str) -> int:
+def _store(encoded: Sequence[FaqEntry], blobs: dict[UUID, bytes], encoder: str) -> int:
     """Store vectors of the entries that have not been published again meanwhile."""
     now = {row.pk: row for row in FaqEntry.objects.select_for_update().filter(pk__in=list(blobs)).order_by("pk")}
     same = [row for row in encoded if row.pk in now and now[row.pk].published == row.published]

@@ -12,6 +12,7 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict, Invalid
 from posthaste.lib.rows import lock
+from routing import references
 from routing.actions import Action
 from routing.models import Intent
 
@@ -78,8 +79,9 @@ def delete_intent(*, intent: Intent, by: Actor) -> int:
     lock(intent)
     number = intent.utterances.count()
     name, tenant_id = intent.name, intent.tenant_id
+    named = {"named_by": uses} if (uses := references.uses_of_intent(name, tenant_id)) else {}
     intent.delete()
-    audit.record(by=by, action=Action.INTENT_DELETE, target=name, tenant_id=tenant_id, detail={"utterances": number})
+    audit.record(by=by, action=Action.INTENT_DELETE, target=name, tenant_id=tenant_id, detail={"utterances": number} | named)
     return number
 
 

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
+from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext_lazy as _
 
 from jobs.registry import job
@@ -18,6 +20,7 @@ from routing.intents.languages import language_of
 from routing.intents.text_keys import anonymized, is_held_out, text_key
 from routing.models import AuthorKind, Intent, Line, Utterance, UtteranceSource, UtteranceState
 
+log = structlog.get_logger(__name__)
 A_DAY = 20  # texts that are suggested for a tenant
 MOST_WAITING = 500  # suggestions of a tenant that wait; no more are added before people have looked at some
 LINES_READ = 20_000  # of all tenants, newest first
@@ -77,11 +80,21 @@ def suggest_correction(*, tenant_id: int, text: str, intent: str, line_id: UUID 
     queue=queues.NOTIFICATION,
 )
 def collect_unsure_texts(*, now: datetime) -> int:
-    """Suggest the texts of the last day that the models were least sure of, and return how many are new."""
+    """Suggest the texts of the last day that the models were least sure of, and return how many are new. An error stops one tenant only."""
     found: dict[int, list[_Unsure]] = defaultdict(list)
     for tenant_id, one in _unsure(now):
         found[tenant_id].append(one)
-    return sum(_suggest(tenant_id, sorted(texts), now) for tenant_id, texts in sorted(found.items()))
+    return sum(_tried(tenant_id, sorted(texts), now) for tenant_id, texts in sorted(found.items()))
+
+
+def _tried(tenant_id: int, texts: list[_Unsure], now: datetime) -> int:
+    try:
+        return _suggest(tenant_id, texts, now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the run has failed
+    except Exception:
+        log.exception("no utterances were suggested", tenant=tenant_id)
+        return 0
 
 
 def _unsure(now: datetime) -> Iterator[tuple[int, _Unsure]]:

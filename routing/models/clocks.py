@@ -113,7 +113,10 @@ class Clock(models.Model):
     facts = models.JSONField(default=dict, editable=False)
     #: Short name of its calendar, empty: the default one; and what it was calculated from.
     calendar = models.CharField(_("calendar"), max_length=40, blank=True)
+    #: The release of the targets: of the tenant's override where there is one.
     config_version = models.PositiveIntegerField(_("configuration version"), null=True, editable=False)
+    #: Up to which publish the process knew all that calculated it.
+    config_revision = models.PositiveBigIntegerField(null=True, editable=False)
     #: The same for clocks that were calculated from the same targets and calendars: others are calculated again.
     basis = models.CharField(max_length=16, blank=True, editable=False)
     target_minutes = models.PositiveIntegerField(_("target"))

@@ -220,6 +220,10 @@ class ReportSchedule(models.Model):
     is_active = models.BooleanField(_("active"), default=True)
     next_at = models.DateTimeField(_("next"), null=True, blank=True)
     last_at = models.DateTimeField(_("last sent"), null=True, blank=True)
+    #: Failures in a row, the reason of the last one, and since when: it is tried again later each time, and switched off after some.
+    failures = models.PositiveSmallIntegerField(_("failures"), default=0, editable=False)
+    last_error = models.CharField(_("last error"), max_length=300, blank=True, editable=False)
+    failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"))
 
     class Meta:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from posthaste.lib.problems import Conflict, Invalid
 from routing import events
+from routing.conversations import notices
 from routing.models import Conversation, Satisfaction
 
 #: How long after it was asked a rating is taken, and how long after it was given it may be changed.
@@ -63,6 +64,7 @@ def rate(rating_id: UUID, *, score: int | str, comment: str = "", now: datetime)
     taken = Satisfaction.objects.filter(unanswered | fresh, pk=rating_id)
     if not taken.update(score=value, comment=comment, answered_at=Coalesce(F("answered_at"), now)):
         raise Conflict(_("The time to rate this conversation is over. Thank you anyway."))
-    rated = Satisfaction.objects.select_related("agent", "group").get(pk=rating_id)
+    rated = Satisfaction.objects.select_related("agent", "group", "conversation").get(pk=rating_id)
     events.rated(rated, now=now)
+    notices.changed_after_commit(rated.conversation)
     return rated

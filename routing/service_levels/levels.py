@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from configcenter import hot
 from routing.calendars import reading
 from routing.calendars.opening import OpeningTimes
 from routing.configuration import ServiceLevels, service_levels
@@ -28,6 +29,8 @@ class Levels:
     tenant_id: int
     settings: ServiceLevels
     release: int
+    #: Up to which publish the process knew all that this is from.
+    revision: int
     basis: str
 
     def uses_levels(self) -> bool:
@@ -54,7 +57,7 @@ class Levels:
         if target is None and not by_day:
             return False
         calendar = target.calendar if target else ""
-        clock.config_version, clock.basis = self.release, self.basis
+        clock.config_version, clock.config_revision, clock.basis = self.release, self.revision, self.basis
         if clock.breached_at is None:
             clock.calendar = calendar
             clock.target_minutes = 0 if target is None or by_day else getattr(target, MINUTES[ClockMetric(clock.metric)])
@@ -80,9 +83,10 @@ class Levels:
 
 def levels_of(tenant_id: int) -> Levels:
     """Return what a tenant promises now."""
+    revision = hot.revision()  # before the values: one that is too old is looked at again, one that is too new never
     applied = service_levels.now
     settings = applied.of(tenant_id)
-    return Levels(tenant_id, settings, applied.release, _basis(_told(settings), reading.fingerprint_of(tenant_id)))
+    return Levels(tenant_id, settings, applied.release_of(tenant_id), revision, _basis(_told(settings), reading.fingerprint_of(tenant_id)))
 
 
 _told_of: dict[int, tuple[ServiceLevels, str]] = {}

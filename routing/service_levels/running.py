@@ -14,7 +14,7 @@ OPEN = (ClockState.RUNNING, ClockState.PAUSED)
 RESPONSES = (ClockMetric.FIRST_RESPONSE, ClockMetric.NEXT_RESPONSE)
 #: What changes while a clock runs. Not what was told, which is `telling`'s.
 CHANGED = [
-    "state", "facts", "calendar", "config_version", "basis", "target_minutes", "pauses", "warn_at", "due_at", "ended_at",
+    "state", "facts", "calendar", "config_version", "config_revision", "basis", "target_minutes", "pauses", "warn_at", "due_at", "ended_at",
 ]  # fmt: skip
 Facts = Mapping[str, Any]
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.services.audit import Actor
 from jobs.registry import Blocking, job
 from posthaste.lib import queues
+from posthaste.lib.resting import Resting
 from routing.configuration import service_levels
 from routing.models import Ticket, TicketStatus
 from routing.tickets.storing import lock
@@ -18,6 +19,7 @@ from routing.tickets.transitions import CLOSED, move
 log = structlog.get_logger(__name__)
 MAX_AT_ONCE = 500  # a tenant and run; the next run takes the others
 CLOSER = Actor.system("tickets.close")
+_resting = Resting("close_tickets")
 
 
 @job(
@@ -36,8 +38,8 @@ def close_resolved() -> None:
 
 
 def close_due(*, now: datetime) -> int:
-    """Close the tickets whose window is over, and return their number. An error of one does not stop the others."""
-    resolved = Ticket.objects.filter(status=TicketStatus.RESOLVED)
+    """Close the tickets whose window is over, and return their number. An error of one does not stop the others, and it rests."""
+    resolved = Ticket.objects.filter(status=TicketStatus.RESOLVED).exclude(pk__in=_resting.ids(now=now))
     closed = 0
     for tenant_id in list(resolved.order_by().values_list("tenant_id", flat=True).distinct()):
         before = now - timedelta(days=service_levels.of(tenant_id).reopen_days)
@@ -53,6 +55,7 @@ def _close(ticket: Ticket, before: datetime, now: datetime) -> bool:
         raise  # the database is away: the next run closes
     except Exception:
         log.exception("a ticket was not closed", ticket=str(ticket.pk))
+        _resting.failed(ticket.pk, now=now)
         return False
 
 

@@ -32,6 +32,16 @@ document.addEventListener("click", async (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 
+// A new row's choices are those of its tenant: where another one is chosen the form is read again, with what was typed.
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("select[name=tenant]") || !target.form?.querySelector("[data-of-tenant]")) return;
+  const kept = new URLSearchParams();
+  for (const field of target.form.elements) {
+    if (field.matches("select:not([data-of-tenant], [multiple]), input[type=text], input[type=number]") && field.name && field.value) kept.set(field.name, field.value);
+  }
+  location.search = kept;
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;

@@ -20,6 +20,7 @@ from tests.patience import Patience
 from tests.routing.assignment.builders import make_group
 from tests.routing.builders import make_customer, make_entrance, make_identity
 from tests.routing.desk.builders import Desk, ask, hold, make_desk
+from tests.routing.satisfaction.builders import make_rating
 from tests.routing.tickets.builders import make_type
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -157,10 +158,38 @@ def test_what_was_begun_is_kept_where_the_page_is_left(live_server: Any, browser
         True: "Ask the warehouse.",
         False: "Your parcel is",
     }
+    page.locator("#rows .snippet").get_by_text("Draft: Your parcel is").wait_for()
     other, _said = opened(live_server, browser, desk, of(held))
     other.locator("#lines .from-customer").wait_for()
     assert other.locator("#composer-text").input_value() == "Your parcel is"
     assert said == []
+
+
+def test_rows_that_could_not_be_read_come_by_themselves_and_ratings_stand_beside_them(
+    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    desk = make_desk(tenant, group)
+    held = hold(ask(tenant, group), desk.agent)
+    make_rating(held, score=2, comment="Too slow")
+    page, _said = opened(live_server, browser, desk, "")
+    refused: list[str] = []
+
+    def refuse(route: Any) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=503, json={}) if len(refused) < 3 else route.continue_()
+
+    page.route("**/desk/data/rows/**", refuse)
+    page.reload()
+    page.locator("#rows .item:not(.loading)").wait_for()
+    assert len(refused) == 3
+    page.locator("#presence").click()
+    page.locator("#desk-menu").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#rows:focus").wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.locator("#lines .rating").get_by_text("Too slow").wait_for()
+    page.locator("#customer .rating").get_by_text("The customer gave 2 of 5").wait_for()
 
 
 def test_a_cut_connection_loses_nothing(served: NacosServer, live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup) -> None:

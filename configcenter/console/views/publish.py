@@ -12,8 +12,10 @@ from accounts.services.audit import Actor
 from configcenter import selectors
 from configcenter.console import live
 from configcenter.console.access import names_in, page, target_page
+from configcenter.console.changes import title_at, values_of
 from configcenter.console.targets import Target, for_target
 from configcenter.services import releases
+from configcenter.services.doubts import doubts_of
 from posthaste.lib.line_differences import diff
 from posthaste.lib.problems import Conflict, Invalid, Problem
 from posthaste.ui.pages import problem_text
@@ -104,9 +106,18 @@ def _show(
         typed=typed or {"reach": "all", "percent": "10"},
         errors=errors or {},
         problem=problem,
+        doubts=_doubts(target, draft),
         running=running or [],
         labels=sorted({label for instance in running or [] for label in instance.labels}),
     )
+
+
+def _doubts(target: Target, draft: str) -> list[dict[str, Any]]:
+    """Return what names nothing in a draft, each with its field in the words of the page."""
+    if target.handle is None:
+        return []
+    model, values = target.handle.model, values_of(draft)
+    return [each | {"where": title_at(model, values, each["field"]) if each["field"] else ""} for each in doubts_of(target.item, draft)]
 
 
 @target_page(allowed=rights.may_view)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.flow import gate, headers, system
 from posthaste.lib.flow.limiter import Pass
+from posthaste.lib.problem_responses import wants_no_page
 from posthaste.lib.problems import Problem
 
 API, PUBLIC = "api", "public"
@@ -72,7 +73,7 @@ class PublicPagesMiddleware(MiddlewareMixin):
         try:
             gate.leave(gate.ask(PUBLIC, {"ip": client_ip(request)}))
         except Problem as problem:
-            if "text/html" not in request.headers.get("Accept", ""):
+            if wants_no_page(request):
                 return problem.as_response()
             page = render(
                 request,

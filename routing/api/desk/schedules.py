@@ -32,7 +32,8 @@ class ScheduleOut(serializers.ModelSerializer[ReportSchedule]):
     class Meta:
         model = ReportSchedule
         fields = [
-            "id", "report", "recipients", "weekday", "hour", "time_zone", "language", "is_active", "next_at", "last_at", "created_at",
+            "id", "report", "recipients", "weekday", "hour", "time_zone", "language", "is_active", "next_at", "last_at",
+            "failures", "last_error", "failing_since", "created_at",
         ]  # fmt: skip
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))

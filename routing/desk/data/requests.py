@@ -13,14 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.services.audit import Actor
 from accounts.staff.tenant_admin import signed_in
 from messaging.intake.bodies import problem_of
 from posthaste.lib.json_syntax import wrong_type
 from posthaste.lib.problem_responses import from_exception
-from posthaste.lib.problems import Invalid, Malformed, NotAllowed, Problem, TooLarge
+from posthaste.lib.problems import Invalid, Malformed, NotAllowed, SignedOut, TooLarge
 from routing.desk.seats import Seat, seat_of
 from routing.models import Conversation
 
@@ -29,12 +28,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 View = Callable[..., HttpResponseBase]
 #: What an action has made, beside the row of its conversation.
 Made = dict[str, Any]
-
-
-class SignedOut(Problem):
-    """The session has ended. Sign in again."""
-
-    status, code, title = 401, "signed_out", gettext_lazy("Your session has ended")
 
 
 def desk_view(*methods: str) -> Callable[[View], View]:

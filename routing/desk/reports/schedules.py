@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.services import audit
@@ -65,9 +66,23 @@ def change_schedule(*, schedule: ReportSchedule, fields: Iterable[str], by: Acto
     lock(schedule)
     check(schedule)
     schedule.next_at = next_time(schedule, after=now)
-    schedule.save(update_fields=[*changed, "next_at"])
+    schedule.failures, schedule.last_error, schedule.failing_since = 0, "", None  # whatever it was, it may be mended by this
+    schedule.save(update_fields=[*changed, "next_at", "failures", "last_error", "failing_since"])
     _record(schedule, Action.REPORT_CHANGE, by, changed)
     return schedule
+
+
+@transaction.atomic
+def note_failure(*, schedule: ReportSchedule, error: str, is_last: bool, held: "QuerySet[ReportSchedule]", by: Actor) -> None:
+    """Keep why a report was not sent, and with the last failure switch it off; nothing, if it was changed meanwhile (`held`)."""
+    if held.update(last_error=error, is_active=not is_last) and is_last:
+        detail = {"id": str(schedule.pk), "failures": schedule.failures, "error": error}
+        audit.record(by=by, action=Action.REPORT_DISABLE, target=schedule.report, tenant_id=schedule.tenant_id, detail=detail)
+
+
+def switched_off(tenant_ids: Iterable[int]) -> "QuerySet[ReportSchedule]":
+    """Return the scheduled reports of tenants that were switched off because they failed, the newest first."""
+    return ReportSchedule.objects.filter(tenant_id__in=list(tenant_ids), is_active=False, failures__gt=0).order_by("-failing_since")
 
 
 @transaction.atomic

@@ -1,7 +1,11 @@
 """Send the reports that are due: each once, whatever number of processes look.
 
-The claim and the messages are one transaction: `next_at` moves on only from the value that was seen, so a second scheduler changes no row
-and sends nothing; a process that dies before the commit has done neither. Reports that were due while nothing ran are sent once.
+A report is claimed before it is written: `next_at` moves on from the value that was seen, so a second scheduler changes no row and sends
+nothing. Its messages and the time at which it is due next are one transaction, with the claim as its condition. Reports that were due while
+nothing ran are sent once.
+
+What if it fails, or the process dies: the claim counted a failure, and is due again later each time, behind what others wait for. After
+`MAX_FAILURES` in a row the schedule is switched off, which the page, the API, the overview and the audit trail tell.
 """
 
 import hashlib
@@ -9,13 +13,15 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from accounts.selectors import get_tenant
+from accounts.services.audit import Actor
 from jobs.registry import Blocking, job
 from messaging.channels.channel import EMAIL
 from messaging.channels.email.files import MAX_CHARACTERS
@@ -25,7 +31,9 @@ from messaging.storage.store import NewRow
 from posthaste import env
 from posthaste.lib import queues, zones
 from posthaste.lib.ids import new_id
+from posthaste.lib.problems import Problem
 from posthaste.ui.export import as_text
+from routing.desk.reports import schedules
 from routing.desk.reports.ranges import USUAL_DAYS, Days
 from routing.desk.reports.report import COLUMNS, By, Report, Row, report
 from routing.desk.reports.schedules import next_time
@@ -37,13 +45,23 @@ log = structlog.get_logger(__name__)
 PRIORITY = 3
 PENDING = "pending"
 AT_ONCE = 100
+#: After each failure in a row; from the last one on it stays the same.
+BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 180, 360))
+#: A day and a half of failures.
+MAX_FAILURES = 9
+SENDER = Actor.system("send_reports")
+DIED = gettext_noop("The worker ended while the report was written.")
 #: A line an agent or intent: the e-mail has the largest, the file has all.
 MAX_ROWS = 50
 
 
 def is_any_due() -> bool:
     """Return whether a report is due: a probe of a small index."""
-    return ReportSchedule.objects.filter(is_active=True, next_at__lte=timezone.now()).exists()
+    return _due(timezone.now()).exists()
+
+
+def _due(now: datetime) -> "QuerySet[ReportSchedule]":
+    return ReportSchedule.objects.filter(is_active=True, next_at__lte=now, tenant__is_active=True)
 
 
 @job(
@@ -62,27 +80,63 @@ def send_due_reports() -> None:
 
 
 def send_due(*, now: datetime) -> int:
-    """Send the reports that are due, and return their number. An error of one does not stop the others."""
-    due = ReportSchedule.objects.filter(is_active=True, next_at__lte=now, tenant__is_active=True).order_by("next_at")
+    """Send the reports that are due, and return their number. One that fails holds up no other: it is due again later."""
     sent = 0
-    for row in list(due[:AT_ONCE]):
+    for row in list(_due(now).order_by("next_at")[:AT_ONCE]):
+        if row.failures >= MAX_FAILURES:  # each time the worker has died
+            _note_failure(row, row.last_error)
+        if row.failures >= MAX_FAILURES or not _claim(row, now=now):
+            continue  # or another process has it
         try:
             sent += _send(row, now=now)
-        except Exception:
-            log.exception("report not sent", schedule=str(row.pk), tenant=row.tenant_id)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: what was claimed is due again later
+        except Exception as error:
+            log.exception("report not sent", schedule=str(row.pk), tenant=row.tenant_id, failures=row.failures)
+            _note_failure(row, _reason(error))
     return sent
 
 
+def _held(row: ReportSchedule) -> "QuerySet[ReportSchedule]":
+    """Return the schedule as it was seen; none if it was claimed or changed since."""
+    return ReportSchedule.objects.filter(pk=row.pk, next_at=row.next_at, is_active=True)
+
+
+def _claim(row: ReportSchedule, *, now: datetime) -> bool:
+    """Take a report, and count the failure that it is if the process dies; False: another process has it."""
+    failures = row.failures + 1
+    columns = {
+        "next_at": now + BACK_OFF[min(failures, len(BACK_OFF)) - 1],
+        "failures": failures,
+        "last_error": row.last_error or DIED,
+        "failing_since": row.failing_since or now,
+    }
+    if not _held(row).update(**columns):
+        return False
+    for name, value in columns.items():
+        setattr(row, name, value)
+    return True
+
+
+def _note_failure(row: ReportSchedule, error: str) -> None:
+    """Keep why a report was not sent, and switch it off after too many failures in a row."""
+    schedules.note_failure(schedule=row, error=error, is_last=row.failures >= MAX_FAILURES, held=_held(row), by=SENDER)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error.detail) if isinstance(error, Problem) and error.detail else f"{type(error).__name__}: {error}")[:300]
+
+
 def _send(row: ReportSchedule, *, now: datetime) -> bool:
-    """Send one report, unless another process has; the figures are read before, so that the transaction is short."""
+    """Send one report that was claimed; the figures are read before, so that the transaction is short. False: it was changed meanwhile."""
     days = days_of(row, now=now)
     with translation.override(row.language):
         found = report(row.tenant_id, by=By(row.report), days=days)
         subject, body = compose(row, found)
         files = attached(found)
     with transaction.atomic():
-        same = ReportSchedule.objects.filter(pk=row.pk, next_at=row.next_at, is_active=True)
-        if not same.update(next_at=next_time(row, after=now), last_at=now):
+        done = {"next_at": next_time(row, after=now), "last_at": now, "failures": 0, "last_error": "", "failing_since": None}
+        if not _held(row).update(**done):
             return False
         for recipient in row.recipients:
             _accept(row, recipient, subject, body, files, now=now)

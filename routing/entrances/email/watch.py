@@ -6,6 +6,7 @@ that one dies, another takes over when the lease has run out. Servers without ID
 
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from uuid import UUID
 
 import structlog
@@ -34,14 +35,30 @@ class Watcher(Dispatcher):
     name = "mailboxes"
     away_seconds, failed_seconds = LOOK_SECONDS, UNUSED_SECONDS
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = count(1)
+        #: When each mailbox last had a thread here, as a number that grows.
+        self._begun: dict[UUID, int] = {}
+
+    def _order(self, pk: UUID) -> int:
+        """Sort what had a thread longest ago first, so that mailboxes that can't be read hold up no others."""
+        return self._begun.get(pk, 0)
+
     def look(self) -> float:
         """Give each free mailbox a thread, and return the seconds until the next look."""
         wanted = [pk for pk, settings in _mailboxes() if settings.get("imap_host")]
         busy = self.busy()
-        for pk in [pk for pk in wanted if pk not in busy][: MAX_MAILBOXES - len(busy)]:
+        free = [pk for pk in wanted if pk not in busy]
+        for pk in sorted(free, key=self._order):
+            if len(busy) >= MAX_MAILBOXES:
+                break
             lease = new_id()
             if taking.take_lease(pk, lease=lease):
+                busy.add(pk)
+                self._begun[pk] = next(self._number)
                 self.begin(pk, partial(_serve, pk, lease))
+        self._begun = {pk: number for pk, number in self._begun.items() if pk in wanted}
         return LOOK_SECONDS if wanted else UNUSED_SECONDS
 
 

@@ -75,6 +75,9 @@ def pull(entrance_id: UUID, open_kfid: str) -> int:
         log.warning("wecom messages not fetched", entrance=str(entrance_id), code=error.code, detail=error.detail)
         turn.own.update(lease_until=database_time() + wait)  # it is still wanted: the sweep tries again
         return 0
+    except Exception:  # whatever it is, it may be so again at once, and others wait
+        turn.own.update(lease_until=database_time() + LONG_BACK_OFF)
+        raise
     except BaseException:
         turn.own.update(lease_token=None, lease_until=None)
         raise
@@ -169,7 +172,8 @@ def pulls_are_overdue() -> bool:
 )
 def sweep_pulls() -> None:
     """Have fetched what is wanted and not fetched: a task for each account, so that a slow one holds up no other."""
-    for entrance_id, open_kfid in list(_overdue(database_time()).values_list("entrance_id", "open_kfid")[:200]):
+    rows = _overdue(database_time()).order_by("wanted_at")
+    for entrance_id, open_kfid in list(rows.values_list("entrance_id", "open_kfid")[:200]):
         wanted.kick(str(entrance_id), open_kfid)
 
 

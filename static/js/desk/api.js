@@ -2,7 +2,8 @@
 import { desk } from "./dom.js";
 import { words } from "./texts.js";
 
-const csrf = desk.querySelector("[name=csrfmiddlewaretoken]").value;
+/** Return the token of now: who signs in again, in another tab, has another one than this page was made with. */
+const csrf = () => /(?:^|;\s*)csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? desk.querySelector("[name=csrfmiddlewaretoken]").value;
 const LONGEST_MS = 30_000;
 const base = `${desk.dataset.root}data/`;
 
@@ -43,12 +44,12 @@ async function ask(address, options) {
 export const read = (path, parameters, signal) => ask(addressOf(path, parameters), { signal });
 
 export const send = (path, body = {}, method = "POST") =>
-  ask(addressOf(path), { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-CSRFToken": csrf } });
+  ask(addressOf(path), { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-CSRFToken": csrf() } });
 
 export function upload(file) {
   const form = new FormData();
   form.append("file", file);
-  return ask(addressOf("files/"), { method: "POST", body: form, headers: { "X-CSRFToken": csrf } });
+  return ask(addressOf("files/"), { method: "POST", body: form, headers: { "X-CSRFToken": csrf() } });
 }
 
 export function newId() {

@@ -1,6 +1,7 @@
 // Beside the conversation: who the customer is, what is known of them, what they wrote before.
 import { addressOfConversation, open } from "./address.js";
 import { $, badge, desk, el, icon } from "./dom.js";
+import { ratingOf } from "./lines.js";
 import { chooseLines, openTicket } from "./splitting.js";
 import { mayAct, me } from "./store.js";
 import { ago, exact, fill, languageName, look, words } from "./texts.js";
@@ -64,7 +65,7 @@ const listOf = (items, make) => (items?.length ? el("ul", { class: "plain" }, it
 
 /** Draw the panel; without a detail it is empty, with a row only it says at least the name. */
 export function drawCustomer(detail, row) {
-  const now = JSON.stringify([detail?.customer, detail?.sides, detail?.tickets, detail?.row?.id, row?.customer, me.intents.length, me.features.ticket]);
+  const now = JSON.stringify([detail?.customer, detail?.ratings, detail?.sides, detail?.tickets, detail?.row?.id, row?.customer, me.intents.length, me.features.ticket]);
   if (now === told) return;
   told = now;
   const customer = detail?.customer ?? row?.customer;
@@ -82,6 +83,7 @@ export function drawCustomer(detail, row) {
     head,
     facts.length ? el("dl", { class: "facts" }, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : null,
     customer.note && el("p", { class: "customer-note" }, icon("note"), customer.note),
+    detail.ratings?.length ? section(words.rating, detail.ratings.map((rating) => ratingOf({ rating }))) : null,
     section(words.identities, listOf(customer.identities, identity)),
     section(words.attributes, attributes(customer.attributes ?? [])),
     ...tickets(detail),

@@ -1,6 +1,6 @@
 // What one has begun to write: kept on this device at once, with the server soon after, and found again on every device.
 import { newId, send } from "./api.js";
-import { me } from "./store.js";
+import { keepRows, me } from "./store.js";
 
 const WAIT_MS = 700;
 const KEY = "posthaste.desk.draft.";
@@ -46,7 +46,8 @@ async function push(id, isNote, key, say) {
   const text = wanted.get(key);
   if (text === undefined || !me.agent) return;
   try {
-    await send(`c/${id}/draft/`, { text, is_note: isNote, client_id: comingId(id, isNote) });
+    const told = await send(`c/${id}/draft/`, { text, is_note: isNote, client_id: comingId(id, isNote) });
+    if (told.row) keepRows([told.row]); // the list shows the draft in place of the last line
     if (wanted.get(key) !== text) return;
     wanted.delete(key);
     store(key, null);

@@ -13,6 +13,8 @@ const WINDOW = 50;
 const MOST_ROWS = 100; // of one request
 const REST_MS = 40; // of the scrolling before rows are asked for
 const APART_MS = 2_000; // between two looks at the whole list
+const FIRST_RETRY_MS = 1_000; // of rows that could not be read; each time twice as long
+const LONGEST_RETRY_MS = 30_000;
 const box = $("rows");
 const held = $("held");
 const picked = new Set();
@@ -24,6 +26,8 @@ let stale = new Set();
 let asking = new Set();
 let serial = 0;
 let restTimer = 0;
+let retryTimer = 0;
+let retryMs = FIRST_RETRY_MS;
 let lookTimer = 0;
 let lookedAt = 0;
 let isInside = false;
@@ -51,11 +55,27 @@ async function fetchThese(ids) {
     const told = await read("rows/", { ids: ids.join(",") });
     for (const id of ids) asking.delete(id);
     keepRows(told.rows);
+    retryMs = FIRST_RETRY_MS;
   } catch (error) {
     for (const id of ids) { asking.delete(id); stale.add(id); }
-    if (error.status) sayFailed(error);
+    if (error.status && retryMs === FIRST_RETRY_MS) sayFailed(error); // once, not each time
+    retryRows();
   }
 }
+
+/** Ask again for what could not be read, a little later each time; a connection that comes back does not wait for it. */
+function retryRows() {
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(fetchRows, retryMs * (0.6 + 0.8 * Math.random()));
+  retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
+}
+
+on("connected", () => {
+  clearTimeout(retryTimer);
+  retryMs = FIRST_RETRY_MS;
+  clearTimeout(restTimer);
+  restTimer = setTimeout(fetchRows, REST_MS);
+});
 
 /** Have rows read again that others have changed. */
 export function spoil(ids) {
@@ -65,7 +85,7 @@ export function spoil(ids) {
 }
 
 // --- the whole list ------------------------------------------------------------------------------------------------
-const isReading = () => box.scrollTop > 0 || picked.size > 0 || isInside || box.contains(document.activeElement);
+const isReading = () => box.scrollTop > 0 || picked.size > 0 || isInside || (active !== null && box.contains(document.activeElement));
 
 async function look({ isNew = false } = {}) {
   const mine = (serial += 1);

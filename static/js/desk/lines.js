@@ -5,6 +5,7 @@ import { pendingLine } from "./pending.js";
 import { dayName, exact, fill, kilobytes, look, number, time, words } from "./texts.js";
 
 const TOGETHER_MS = 5 * 60_000;
+const BAD = 2;
 const LOUD = new Set(["failed", "suppressed", "expired"]);
 const WEB = /https?:\/\/[^\s<>"'，。；）)]+/g;
 const inner = $("lines-inner");
@@ -92,6 +93,13 @@ function eventsOf({ events }) {
   return el("details", { class: "event-group" }, el("summary", { class: "event" }, icon("fold"), fill(words.folded, { n: number(events.length) })), ...events.map(one));
 }
 
+/** What the customer said of how it was handled: stars for the eye, a sentence for all. */
+export function ratingOf({ rating }) {
+  return el("div", { class: "rating" },
+    el("p", { class: "event" }, el("span", { class: rating.score <= BAD ? "stars tone-failed" : "stars" }, [1, 2, 3, 4, 5].map((one) => el("span", { class: one <= rating.score ? "full" : "" }, icon("star")))), el("span", {}, fill(words.rated, { score: number(rating.score) })), el("time", { datetime: rating.at, title: exact(rating.at) }, time(rating.at))),
+    rating.comment && el("blockquote", {}, rating.comment));
+}
+
 const dayOf = ({ at }) => el("p", { class: "day" }, el("span", {}, dayName(at)));
 
 /** A conversation that was merged into this one: its lines, folded, before those of this one. */
@@ -100,19 +108,21 @@ function mergedOf({ merged }) {
   return el("details", { class: "event-group merged" }, el("summary", { class: "event" }, icon("merge"), [words.mergedHere, merged.subject || merged.entrance.name].join(" · ")), el("div", { class: "merged-lines" }, lines, el("p", {}, el("a", { href: addressOfConversation(merged.id) }, words.openThat))));
 }
 
-const MAKERS = { line: lineOf, merged: mergedOf, note: noteOf, events: eventsOf, day: dayOf, pending: pendingLine };
+const MAKERS = { line: lineOf, merged: mergedOf, note: noteOf, events: eventsOf, rating: ratingOf, day: dayOf, pending: pendingLine };
 
 // --- their order -----------------------------------------------------------------------------------------------------
-/** Put lines (by number), notes (behind the line they were written after) and assignments (by time) into one order. */
-function inOrder({ lines, notes, events, pending, merged }) {
+/** Put lines (by number), notes (behind the line they were written after), assignments and ratings (by time) into one order. */
+function inOrder({ lines, notes, events, ratings, pending, merged }) {
   const found = merged.map((each) => ({ kind: "merged", key: `merged-${each.id}`, at: each.at, merged: each }));
   let noted = 0;
   let told = 0;
+  let rated = 0;
   let before = null;
   const addBetween = (seq, at) => {
     const between = [];
     for (; noted < notes.length && notes[noted].after_seq < seq; noted += 1) between.push({ kind: "note", key: `note-${notes[noted].id}`, at: notes[noted].at, note: notes[noted] });
     for (; told < events.length && events[told].at < at; told += 1) between.push({ kind: "event", at: events[told].at, event: events[told] });
+    for (; rated < ratings.length && ratings[rated].at < at; rated += 1) between.push({ kind: "rating", key: `rating-${ratings[rated].id}`, at: ratings[rated].at, rating: ratings[rated] });
     found.push(...between.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)));
   };
   for (const line of lines) {

@@ -12,6 +12,7 @@ const MOST = 200;
 let open = null; // {items, pick, make, isMany}
 let at = 0;
 let shown = [];
+let goesTo = null; // what gets the focus when the menu is closed; else the browser gives it back to what had it
 
 function place(anchor) {
   dialog.style.left = dialog.style.top = "";
@@ -68,9 +69,10 @@ function take(item) {
 /**
  * Let one choose. Items have a label and a value, and perhaps hint, icon, key, tone, isOn, and `under`: the heading they stand below.
  * With `isMany` several are switched on and off, and `pick` gets the values that are on once the menu is closed; `make(text)` names
- * what would be new.
+ * what would be new; `goesTo` gets the focus when it is closed, where that is not what had it before.
  */
-export function openMenu(anchor, { title, items, pick, isMany = false, make = null }) {
+export function openMenu(anchor, { title, items, pick, isMany = false, make = null, goesTo: next = null }) {
+  goesTo = next;
   open = { items: items.map((item) => ({ ...item })), pick, isMany, make };
   at = Math.max(0, isMany ? 0 : open.items.findIndex((item) => item.isOn));
   $("desk-menu-title").textContent = title;
@@ -104,4 +106,6 @@ dialog.addEventListener("click", (event) => {
 dialog.addEventListener("close", () => {
   if (open?.isMany) open.pick(open.items.filter((item) => item.isOn).map((item) => item.value));
   open = null;
+  goesTo?.focus({ preventScroll: true });
+  goesTo = null;
 });

@@ -35,6 +35,6 @@ export async function choose(presence) {
 
 place.addEventListener("click", () => {
   const items = Object.entries(words.looks.presence).map(([value, shown], index) => ({ value, label: shown.label, icon: shown.icon, tone: shown.tone, isOn: value === me.agent.presence, key: String(index + 1) }));
-  openMenu(place, { title: look("presence", me.agent.presence).label, items, pick: choose });
+  openMenu(place, { title: look("presence", me.agent.presence).label, items, pick: choose, goesTo: $("rows") });
 });
 on("me", draw);

@@ -28,7 +28,7 @@ function marks(row) {
 }
 
 function snippet(row) {
-  if (row.draft) return [el("em", { class: "draft" }, words.draft), row.snippet];
+  if (row.draft) return [el("em", { class: "draft" }, fill(words.draftOf, { text: "" }).trim()), " ", row.draft];
   if (row.snippet_author === "agent" || row.snippet_author === "bot") return [icon(row.snippet_author === "bot" ? "auto" : "reply"), row.snippet];
   return [row.snippet || row.subject];
 }

@@ -58,7 +58,8 @@ function draw({ toEnd = false } = {}) {
   const notes = [...mine.notes.values()].sort((a, b) => (a.after_seq - b.after_seq) || (a.at < b.at ? -1 : 1));
   const name = mine.detail?.customer?.name;
   const events = lines.length && mine.first > 1 ? mine.events.filter((event) => event.at >= lines[0].at) : mine.events;
-  const fresh = drawLines({ lines: name ? lines.map((line) => (line.author === "customer" ? { ...line, name } : line)) : lines, notes, events, pending: pendingOf(id), merged: mine.first <= 1 ? (mine.detail?.merged ?? []) : [] });
+  const ratings = (mine.detail?.ratings ?? []).filter((rating) => !lines.length || mine.first <= 1 || rating.at >= lines[0].at);
+  const fresh = drawLines({ ratings, lines: name ? lines.map((line) => (line.author === "customer" ? { ...line, name } : line)) : lines, notes, events, pending: pendingOf(id), merged: mine.first <= 1 ? (mine.detail?.merged ?? []) : [] });
   const written = fresh.filter((item) => item.kind === "line" && item.line.author === "customer");
   if (toEnd || wasAtBottom || fresh.some((item) => item.kind === "pending")) toBottom();
   else if (written.length) { newLines.hidden = false; newLines.textContent = fill(words.newLines, { n: number(written.length) }); }

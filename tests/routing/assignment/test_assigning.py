@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tenant
-from routing.assignment import assigning
+from configcenter.hot import Applied
+from routing.assignment import assigning, queueing
 from routing.assignment.assigning import assign_waiting
 from routing.assignment.queueing import enqueue, overflow, position, reconsider
 from routing.configuration import assignment
@@ -174,6 +175,28 @@ def test_what_waits_too_long_overflows_once_to_each_group(tenant: Tenant) -> Non
         seen.append(asked.group.name)
     assert seen == ["second", "general", "general", "general"]
     assert asked.decision["overflowed"] == ["first", "second"]
+
+
+def test_an_assignment_names_the_release_of_the_tenants_own_rules(tenant: Tenant) -> None:
+    group = make_group(tenant, at=NOW)
+    make_agent(tenant, group, at=NOW)
+    asked = make_conversation(make_identity(make_customer(tenant)))
+    assignment.swap(Applied(assignment.value, 7, by_tenant={tenant.pk: assignment.value}, releases={tenant.pk: 2}))
+    enqueue([asked.pk], now=NOW)
+    assert assign_waiting(tenant_id=tenant.pk, now=NOW) == 1
+    span = Span.objects.get(conversation=asked)
+    assert (span.config_version, span.reason["release"]) == (2, 2)
+
+
+def test_what_can_go_nowhere_keeps_nothing_from_overflowing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "PAGE", 1)
+    general, first = make_group(tenant, at=NOW), make_group(tenant, "first", at=NOW)
+    make_waiting(tenant, general, at=NOW - timedelta(hours=1))
+    make_waiting(tenant, first, at=NOW - timedelta(minutes=30), decision={"overflowed": ["general"]})
+    asked = make_waiting(tenant, first, at=NOW - timedelta(minutes=20))
+    assert overflow(tenant.pk, now=NOW) == 1
+    asked.refresh_from_db()
+    assert asked.group == general
 
 
 def test_an_agent_who_left_the_desk_gets_nothing(tenant: Tenant) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import AuditEntry, Tenant
 from posthaste.lib.problems import Invalid
-from routing.assignment import attendance, holding, presence, sweeping
+from routing.assignment import attendance, holding, moving, presence, sweeping
 from routing.assignment.attendance import Sign
 from routing.assignment.moving import move_from_the_silent, queue_of_the_absent
 from routing.configuration import assignment
@@ -125,6 +125,19 @@ def test_a_silent_agent_loses_what_the_customer_waits_for(tenant: Tenant, fields
     other = make_agent(tenant, at=NOW, present_until=NOW + timedelta(hours=9))
     assert move_from_the_silent(tenant_id=tenant.pk, now=NOW + timedelta(minutes=minutes)) == moves
     assert (holder(asked), loads(silent, other)) == ((other, [0, 1]) if moves else (silent, [1, 0]))
+
+
+def test_what_no_other_agent_can_take_does_not_keep_a_sweep_from_what_one_can(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "MAX_AT_ONCE", 1)
+    languages: dict[str, Any] = {"languages": ["de", "en"], "present_until": NOW + timedelta(hours=9)}
+    silent = make_agent(tenant, at=NOW, **languages)
+    german, english = make_waiting(tenant, at=NOW, language="de"), make_waiting(tenant, at=NOW + timedelta(seconds=1), language="en")
+    assert run(tenant) == 2
+    make_agent(tenant, at=NOW, **{**languages, "languages": ["de"]}, presence="offline")
+    other = make_agent(tenant, at=NOW, **{**languages, "languages": ["en"]})
+    later = NOW + timedelta(minutes=70)
+    assert [move_from_the_silent(tenant_id=tenant.pk, now=later) for _time in range(3)] == [0, 1, 0]
+    assert (holder(german), holder(english)) == (silent, other)
 
 
 def test_what_was_claimed_stays_with_a_silent_agent(tenant: Tenant) -> None:

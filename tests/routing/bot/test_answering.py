@@ -27,7 +27,7 @@ from routing.intents import live
 from routing.intents.live import Recognized
 from routing.models import AuthorKind, BotAction, BotTurn, Conversation, ConversationStatus, FaqEntry, Line, Note
 from routing.processing import process
-from tests.builders import TESTER, configure
+from tests.builders import TESTER, configure, make_tenant
 from tests.crowds import at_once
 from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.bot.builders import DETAILS, enable, know, make_entry, make_with_bot, say
@@ -290,7 +290,12 @@ def test_idle_conversations_are_resolved_or_handed_over(tenant: Tenant, monkeypa
     assert sweeping.end_idle(now=now + timedelta(minutes=11)) == 1
     assert turns(open_question)[-1][1:] == ("hand_over", "idle")
     later = now + timedelta(minutes=31)
-    assert sweeping.end_idle(now=later) == 1
+    monkeypatch.setattr(sweeping, "MOST", 1)
+    other = make_with_bot(make_tenant("Other"), "blorb")
+    answering.answer(other.pk)
+    Conversation.objects.filter(pk=other.pk).update(agent_wrote_at=now - timedelta(days=1))
+    with bot.set(resolve_minutes=30, hand_over_minutes=0):  # such as for a tenant of its own: it waits for ever
+        assert sweeping.end_idle(now=later) == 1
     done.refresh_from_db()
     assert (done.status, done.agent) == (ConversationStatus.RESOLVED, None)
 

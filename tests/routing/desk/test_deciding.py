@@ -11,7 +11,7 @@ from accounts.roles import Role
 from posthaste.lib.problems import Conflict
 from routing.assignment import holding
 from routing.contract import Incoming, SenderName
-from routing.conversations import arrivals, lines
+from routing.conversations import arrivals, hooks, lines
 from routing.desk import merging, snoozing
 from routing.models import (
     Agent,
@@ -98,6 +98,25 @@ def test_a_snoozed_conversation_comes_back_once(tenant: Tenant, mei: Desk) -> No
     assert Notice.objects.filter(kind=NoticeKind.WOKEN, agent=mei.agent).count() == 1
 
 
+@pytest.mark.both_stacks
+def test_one_that_cannot_wake_holds_up_no_other(tenant: Tenant, mei: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    bad, good = (hold(ask(tenant), mei.agent) for _number in range(2))
+    for hours, conversation in enumerate((bad, good), start=1):
+        mei.do(conversation, "snooze", until=(now + timedelta(hours=hours)).isoformat())
+
+    def fail(ids: Any, *_more: Any, **_named: Any) -> None:
+        if bad.pk in ids:
+            raise RuntimeError
+
+    monkeypatch.setattr(hooks.on_moved, "reactions", [fail])
+    monkeypatch.setattr(snoozing, "AT_ONCE", 1)
+    later = now + timedelta(hours=3)
+    assert [snoozing.wake_due(now=later) for _time in range(3)] == [0, 1, 0]
+    bad.refresh_from_db()
+    assert bad.snoozed_until is not None
+
+
 def test_tags_and_priority_are_kept_and_named_in_the_trail(tenant: Tenant, mei: Desk) -> None:
     conversation = ask(tenant)
     assert mei.do(conversation, "tags", add=["vip", " two  words "])["row"]["tags"] == ["two words", "vip"]
@@ -131,7 +150,7 @@ def test_a_note_is_written_once_tells_those_it_mentions_and_takes_its_draft(tena
 def test_the_last_draft_counts_and_one_that_was_sent_does_not_come_back(tenant: Tenant, mei: Desk) -> None:
     conversation = hold(ask(tenant), mei.agent)
     for text in ("On", "On its"):
-        assert mei.do(conversation, "draft", text=text, client_id="d-1")["row"]["draft"]
+        assert mei.do(conversation, "draft", text=text, client_id="d-1")["row"]["draft"] == text
     assert mei.read(f"c/{conversation.pk}/")["draft"] == {"reply": "On its", "note": ""}
     mei.do(conversation, "reply", text="On its way", client_id="d-1")
     assert mei.do(conversation, "draft", text="On its wa", client_id="d-1")["kept"] is False

@@ -13,6 +13,7 @@ from tests.builders import make_tenant
 from tests.routing.assignment.builders import make_group
 from tests.routing.builders import make_customer, make_identity
 from tests.routing.desk.builders import Desk, ask, hold, make_desk, make_staff
+from tests.routing.satisfaction.builders import make_rating
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +76,17 @@ def test_a_member_who_is_no_agent_and_a_stranger_see_nothing(tenant: Tenant) -> 
     desk = make_desk(tenant)
     desk.client.logout()
     assert (desk.get("inbox/").status_code, desk.get("inbox/").json()["code"]) == (401, "signed_out")
+
+
+def test_what_the_customer_said_of_it_stands_beside_the_conversation(tenant: Tenant) -> None:
+    desk = make_desk(tenant)
+    conversation = hold(ask(tenant), desk.agent)
+    make_rating(conversation, score=None, answered_at=None, agent=desk.agent)
+    assert desk.read(f"c/{conversation.pk}/")["ratings"] == []
+    now = timezone.now()
+    make_rating(conversation, score=2, comment="Slow", resolved_at=now, answered_at=now, agent=desk.agent)
+    (told,) = desk.read(f"c/{conversation.pk}/")["ratings"]
+    assert (told["score"], told["comment"], told["agent"]) == (2, "Slow", desk.agent and desk.agent.name)
 
 
 def test_another_tenants_conversations_are_nowhere(tenant: Tenant) -> None:

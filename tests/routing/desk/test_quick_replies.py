@@ -47,6 +47,7 @@ def test_an_unknown_part_is_answered_with_those_that_there_are(api: Api) -> None
         ({"shortcut": "taken"}, "shortcut"),
         ({"shortcut": "two words"}, "shortcut"),
         ({"group": "none"}, "group"),
+        ({"language": "English please"}, "language"),
     ],
 )
 def test_what_is_wrong_is_named(tenant: Tenant, api: Api, changes: dict[str, str], field: str) -> None:

@@ -1,6 +1,7 @@
 """Reports that are sent by e-mail: at their hour, each once, changed only by those who lead the desk."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,9 @@ from django.utils import timezone
 from accounts.models import AuditEntry, Tenant
 from messaging.intake.accept import accept_message
 from messaging.models import Message
+from posthaste.ui.attention import Reader
+from routing import attention
+from routing.desk.reports import report as written
 from routing.desk.reports import schedules, sending
 from routing.models import ReportSchedule
 from tests.builders import TESTER, make_api, make_tenant
@@ -89,8 +93,63 @@ def test_a_report_that_cannot_be_written_keeps_its_turn_and_holds_up_no_other(te
     assert sending.send_due(now=due) == 1
     assert set(Message.objects.values_list("reference", flat=True)) == {str(other.pk)}
     monkeypatch.undo()
-    assert sending.send_due(now=due) == 1
+    assert [sending.send_due(now=due + sending.BACK_OFF[0] - timedelta(seconds=1)), sending.send_due(now=due + sending.BACK_OFF[0])] == [
+        0,
+        1,
+    ]
     assert Message.objects.count() == 4
+
+
+def test_many_schedules_that_always_fail_hold_up_none_that_is_due_later(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "AT_ONCE", 3)
+    broken = [make_schedule(make_tenant(f"Broken {number}")) for number in range(4)]
+    good = make_schedule(tenant, hour=9)
+    whole = written.report
+
+    def report(tenant_id: int, **options: Any) -> Any:
+        if tenant_id != tenant.pk:
+            raise RuntimeError("broken")
+        return whole(tenant_id, **options)
+
+    monkeypatch.setattr(sending, "report", report)
+    due = NOW + timedelta(days=1)
+    assert [sending.send_due(now=due) for _time in range(3)] == [0, 1, 0]
+    good.refresh_from_db()
+    assert (good.failures, good.last_error) == (0, "")
+    row = ReportSchedule.objects.get(pk=broken[0].pk)
+    assert (row.failures, row.last_error, row.failing_since, row.last_at) == (1, "RuntimeError: broken", due, None)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_one_that_fails_again_and_again_is_switched_off_and_told_of(
+    tenant: Tenant, client: Client, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    row = make_schedule(tenant)
+
+    def report(*_arguments: Any, **_options: Any) -> Any:
+        raise SystemExit if dies else RuntimeError("broken")
+
+    monkeypatch.setattr(sending, "report", report)
+    at = NOW + timedelta(days=1)
+    for _time in range(sending.MAX_FAILURES + 1):
+        with suppress(SystemExit):
+            sending.send_due(now=at)
+        at += sending.BACK_OFF[-1]
+    row.refresh_from_db()
+    assert (row.is_active, row.failures) == (False, sending.MAX_FAILURES)
+    assert AuditEntry.objects.get(action="report_schedule.disable").detail["error"] == row.last_error
+    client.force_login(make_leader(tenant))
+    shown = client.get("/desk/reports/schedules/").content.decode()
+    assert row.last_error in shown
+    address = f"/desk/reports/schedules/{row.pk}/"
+    assert "switched off after 9 failures" in client.get(address).content.decode()
+    assert make_api(tenant).get(f"/api/desk/report-schedules/{row.pk}/").json()["failures"] == 9
+    reader = Reader(user=make_leader(tenant, "eva"), tenant_ids=[tenant.pk], is_everything=False, now=at)
+    assert [notice.url for notice in attention.reports_switched_off(reader)] == [address]
+    row.is_active = True
+    schedules.change_schedule(schedule=row, fields=["is_active"], by=TESTER, now=at)
+    monkeypatch.undo()
+    assert sending.send_due(now=at + timedelta(days=1)) == 1
 
 
 def test_what_is_switched_off_is_not_sent(tenant: Tenant) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -17,6 +18,7 @@ from tests import crowds, packages
 from tests.builders import TESTER, poll
 from tests.peers.imap import PASSWORD, USER
 from tests.peers.imap import Mailbox as Server
+from tests.routing.builders import make_entrance
 from tests.routing.entrances.builders import make_kind
 
 pytestmark = [
@@ -121,3 +123,15 @@ def test_a_refused_login_is_said_and_tried_later(entrance: Entrance, server: Ser
     entrance.secrets = {"imap_password": PASSWORD}
     assert registry.KINDS["email"].probe
     assert editing.probe(entrance=entrance, by=TESTER).ok
+
+
+def test_mailboxes_that_cannot_be_read_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [make_entrance(kind=EntranceKind.EMAIL, settings={"imap_host": "192.0.2.1"}) for _number in range(3)]
+    monkeypatch.setattr(watch, "MAX_MAILBOXES", 1)
+    begun: list[UUID] = []
+    watcher = watch.Watcher()
+    monkeypatch.setattr(watcher, "begin", lambda pk, _serve: begun.append(pk))
+    for _look in range(3):
+        watcher.look()
+        Mailbox.objects.update(lease_until=None)  # each has failed, and rested
+    assert set(begun) == {entrance.pk for entrance in made}

@@ -1,10 +1,13 @@
 """The search of the FAQ: by what a text means, in the language that is asked, and never an old text."""
 
+from typing import Any
+
 import pytest
 from django.utils import timezone
 
 from accounts.models import Tenant
 from routing.faq import editing, index, indexing, published, review, search
+from routing.intents import vectors
 from routing.models import FaqEntry, FaqVectors
 from tests.builders import TESTER, make_tenant
 from tests.routing.bot.builders import make_entry
@@ -90,3 +93,18 @@ def test_a_process_reads_entries_again_only_when_they_have_changed(tenant: Tenan
     assert indexes.of(tenant.pk) is first, "it looks twice a second at most"
     time[0] = 2.0
     assert indexes.of(tenant.pk) is not first
+
+
+def test_an_entry_that_cannot_be_indexed_holds_up_no_other(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = (make_entry(tenant, slug, question=f"What is {slug}?", answer="This.") for slug in ("bad", "good"))
+    whole = vectors.encode
+
+    def encode(texts: list[str]) -> Any:
+        if any("bad" in text for text in texts):
+            raise ValueError
+        return whole(texts)
+
+    monkeypatch.setattr(vectors, "encode", encode)
+    assert [indexing.index_missing() for _time in range(2)] == [1, 0]
+    assert set(FaqVectors.objects.values_list("entry", flat=True)) == {good.pk}
+    assert list(indexing.missing()) == [bad]

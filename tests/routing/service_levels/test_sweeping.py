@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Tenant
+from configcenter import hot
 from configcenter.hot import Applied
 from posthaste.env import ROOT
 from routing.configuration import service_levels
@@ -86,18 +88,36 @@ def test_a_clock_warns_once_and_is_breached_once_and_its_agent_is_told(tenant: T
     assert clocks_of(talk)["first_response"].breached_at == NOW + HOUR
 
 
-def test_who_listens_is_told_in_the_same_transaction_and_an_error_undoes_all(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    customer_writes(make_talk(tenant), at=NOW)
+def test_a_clock_that_cannot_be_told_of_undoes_its_own_telling_rests_and_holds_up_no_other(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = make_talk(tenant), make_talk(tenant)
+    customer_writes(bad, at=NOW)
+    customer_writes(good, at=NOW + MINUTE)
 
-    def fail(*_signals: Any) -> None:
-        raise RuntimeError
+    def fail(signals: Any, *_more: Any, **_named: Any) -> None:
+        if any(signal.clock.conversation_id == bad.pk for signal in signals):
+            raise RuntimeError
 
     monkeypatch.setattr(telling.on_told, "reactions", [fail])
-    with pytest.raises(RuntimeError):
-        sweeping.sweep(now=NOW + HOUR)
-    assert told() == []
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    later = NOW + 2 * HOUR
+    assert [sweeping.sweep(now=later) for _time in range(3)] == [0, 1, 0], "the first one is left out, and the next one is told"
+    assert set(ClockSignal.objects.values_list("clock__conversation", flat=True)) == {good.pk}
     monkeypatch.undo()
-    assert sweeping.sweep(now=NOW + HOUR) == 1
+    assert sweeping.sweep(now=later + HOUR) == 1
+
+
+def test_a_clock_that_cannot_be_calculated_again_holds_up_no_other(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = [make_talk(tenant), make_talk(tenant)]
+    for talk in talks:
+        customer_writes(talk, at=NOW)
+    Clock.objects.filter(conversation=talks[0]).update(pauses=["broken"])
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    with service_levels.set(targets=[{"first_response_minutes": 120}]):
+        for _time in range(4):
+            sweeping.recalculate(now=NOW)
+    assert [clocks_of(talk)["first_response"].target_minutes for talk in talks] == [60, 120]
 
 
 def test_two_schedulers_that_are_killed_at_random_tell_each_thing_once(tenant: Tenant) -> None:
@@ -165,12 +185,26 @@ def test_a_changed_calendar_applies_to_open_clocks(tenant: Tenant) -> None:
 
 
 def test_a_process_that_does_not_know_the_newest_release_leaves_clocks_alone(tenant: Tenant) -> None:
-    talk, before = make_talk(tenant), service_levels.now
-    customer_writes(talk, at=NOW)
-    Clock.objects.update(config_version=7, basis="newer")
+    customer_writes(make_talk(tenant), at=NOW)
+    Clock.objects.update(config_revision=7, basis="newer")
     assert sweeping.recalculate(now=NOW) == 0
-    service_levels.swap(Applied(before.value, 7))
+    hot.know_revision(7)
     assert sweeping.recalculate(now=NOW) == 2
+
+
+def test_clocks_name_the_release_of_the_tenants_override_and_follow_when_it_comes_and_goes(tenant: Tenant) -> None:
+    talk, base = make_talk(tenant), Applied(service_levels.value, 7)
+    own = service_levels.value.model_copy(update={"warn_percent": 50})
+    seen = []
+    customer_writes(talk, at=NOW)
+    for revision, applied in enumerate((base, replace(base, by_tenant={tenant.pk: own}, releases={tenant.pk: 2}), base), start=1):
+        hot.know_revision(revision)
+        service_levels.swap(applied)
+        sweeping.recalculate(now=NOW)
+        clock = clocks_of(talk)["first_response"]
+        seen.append((clock.config_version, clock.warn_at))
+    assert [version for version, _warn_at in seen] == [0, 2, 7], "what did not change was not calculated again"
+    assert seen[1][1] == NOW + timedelta(minutes=30)
 
 
 def test_a_calendar_that_never_opens_makes_a_clock_that_is_never_due(tenant: Tenant) -> None:

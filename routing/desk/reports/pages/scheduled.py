@@ -141,5 +141,6 @@ def _line(row: ReportSchedule) -> dict[str, Any]:
         "when": _("{day} at {hour}").format(day=day, hour=f"{row.hour:02}:00"),
         "recipients": ", ".join(mask_email(address) for address in row.recipients[:3]),
         "more": max(0, len(row.recipients) - 3),
+        "error": _(row.last_error) if row.failures else "",
         "url": reverse("desk-report-schedule", args=[row.pk]),
     }
