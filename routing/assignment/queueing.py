@@ -19,6 +19,10 @@ from routing.models import Conversation, ConversationStatus, SkillGroup
 
 #: From how far back the rate of a group is measured.
 RATE_WINDOW = timedelta(minutes=30)
+#: Where more were assigned in that time, the last ones tell the rate.
+MAX_RATED = 1_000
+#: So many are moved to other groups at once.
+MAX_OVERFLOW = 500
 
 
 def enqueue(conversation_ids: Sequence[UUID], *, now: datetime) -> None:
@@ -92,10 +96,10 @@ def position(conversation: Conversation, *, now: datetime) -> Position | None:
 def expected_wait(tenant_id: int, group_id: UUID | None, *, place: int, now: datetime) -> int | None:
     """Return in how many seconds the conversation at a place will be assigned at the rate of the last half hour; None: not known."""
     spans = Span.objects.filter(tenant_id=tenant_id, conversation__group_id=group_id, started_at__gt=now - RATE_WINDOW)
-    started = list(spans.order_by("started_at").values_list("started_at", flat=True)[:1_000])
+    started = list(spans.order_by("-started_at").values_list("started_at", flat=True)[:MAX_RATED])
     if not started:
         return None
-    over = max((now - started[0]).total_seconds(), 1.0)
+    over = max((now - started[-1]).total_seconds(), 1.0)
     return max(1, round(place * over / len(started)))
 
 
@@ -108,11 +112,18 @@ def overflow(tenant_id: int, *, now: datetime) -> int:
     late = Conversation.objects.filter(
         tenant_id=tenant_id, status=ConversationStatus.QUEUED, group_since__lte=now - timedelta(minutes=settings.overflow_minutes)
     ).exclude(group=None)
-    rows = list(late.order_by("group_since")[:500])
-    if not rows:
+    if not late.exists():
         return 0
     by_name = groups_by_name(tenant_id)
     by_id = {group.pk: group for group in by_name.values()}
+    # Only what has somewhere to go is read: else many that have not, and wait the longest, would hide all others.
+    can_go = Q(pk__in=[])
+    for group in by_id.values():
+        target = _overflow_target(group, by_id=by_id, fallback=by_name.get(settings.fallback_group))
+        if target is not None and target.pk != group.pk:
+            was_there = Q(decision__overflowed__icontains=f'"{target.name}"')
+            can_go |= Q(group=group) & (Q(decision__overflowed__isnull=True) | ~was_there)
+    rows = list(late.filter(can_go).order_by("group_since")[:MAX_OVERFLOW])
     moved = 0
     for row in rows:
         source = by_id.get(row.group_id) if row.group_id else None

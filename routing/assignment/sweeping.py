@@ -138,9 +138,12 @@ def _begin_spans(now: datetime) -> int:
 
 def _correct_loads() -> int:
     """Set the load of agents to the number of conversations they hold, where it differs."""
-    held = Count("conversations", filter=Q(conversations__status=ConversationStatus.ASSIGNED))
-    suspects = Agent.objects.annotate(held=held).exclude(load=F("held")).order_by("pk").values_list("pk", flat=True)
-    return sum(_correct_load(pk) for pk in list(suspects[:MAX_REPAIRED]))
+    # Counted by the index of what is held: agents keep the name of all that they ever resolved, which may be millions.
+    rows = Conversation.objects.filter(status=ConversationStatus.ASSIGNED, agent__isnull=False).order_by().values_list("agent")
+    held = dict(rows.annotate(number=Count("pk")))
+    loads = Agent.objects.order_by("pk").values_list("pk", "load")
+    suspects = [pk for pk, load in loads if load != held.get(pk, 0)]
+    return sum(_correct_load(pk) for pk in suspects[:MAX_REPAIRED])
 
 
 @transaction.atomic
