@@ -5,6 +5,8 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -14,8 +16,9 @@ from routing.bot.answering import answer_waiting, give_up
 from routing.bot.handing_over import BOT
 from routing.bot.reading import last_turn
 from routing.configuration import bot
+from routing.configuration.bot import Bot
 from routing.conversations import lines, resolving
-from routing.models import BotAction, Conversation, ConversationStatus
+from routing.models import BotAction, BotTurn, Conversation, ConversationStatus
 
 log = structlog.get_logger(__name__)
 #: A text that has waited longer was not kicked for, or its worker is gone: another one answers.
@@ -77,14 +80,28 @@ def end_bot_talks() -> None:
 
 def end_idle(*, now: datetime) -> int:
     """Resolve or hand over what is idle for as long as its tenant has configured, and return how many conversations."""
-    rows = WITH_BOT.filter(unanswered_since=None, agent_wrote_at__lt=now - timedelta(minutes=1)).order_by("agent_wrote_at")
+    idle = WITH_BOT.filter(unanswered_since=None, agent_wrote_at__lt=now - timedelta(minutes=1))
     ended = 0
-    for row in rows[:MOST]:
-        try:
-            ended += _ended(row, now)
-        except Exception:
-            log.exception("an idle conversation could not be ended", conversation=str(row.pk))
+    for tenant_id in list(idle.order_by().values_list("tenant_id", flat=True).distinct()):
+        for row in _due(idle.filter(tenant_id=tenant_id), bot.of(tenant_id), now):
+            try:
+                ended += _ended(row, now)
+            except Exception:
+                log.exception("an idle conversation could not be ended", conversation=str(row.pk))
     return ended
+
+
+def _due(idle: "QuerySet[Conversation]", settings: Bot, now: datetime) -> list[Conversation]:
+    """Return what is idle for long enough. What is never ended is not read: it is the oldest, and would hide all others."""
+    last = BotTurn.objects.filter(conversation=OuterRef("pk")).order_by("-seq")
+    rows = idle.alias(
+        action=Coalesce(Subquery(last.values("action")[:1]), Value("")), reason=Coalesce(Subquery(last.values("reason")[:1]), Value(""))
+    )
+    is_answered, due = Q(action=BotAction.ANSWER) | Q(reason="thanks"), Q(pk__in=[])
+    for condition, minutes in ((is_answered, settings.resolve_minutes), (~is_answered, settings.hand_over_minutes)):
+        if minutes:
+            due |= condition & Q(agent_wrote_at__lte=now - timedelta(minutes=minutes))
+    return list(rows.filter(due).order_by("agent_wrote_at")[:MOST])
 
 
 def _ended(row: Conversation, now: datetime) -> bool:
