@@ -121,3 +121,17 @@ def test_a_refused_login_is_said_and_tried_later(entrance: Entrance, server: Ser
     entrance.secrets = {"imap_password": PASSWORD}
     assert registry.KINDS["email"].probe
     assert editing.probe(entrance=entrance, by=TESTER).ok
+
+
+def test_whatever_ends_a_watch_is_said_and_tried_later(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_given: object, **_options: object) -> int:
+        raise TypeError("a message of a kind that was never seen")
+
+    monkeypatch.setattr(taking, "take_new", fail)
+    lease = new_id()
+    assert taking.take_lease(entrance.pk, lease=lease)
+    watch._serve(entrance.pk, lease)
+    row = Mailbox.objects.get()
+    assert (row.error, row.lease_token) == ("TypeError: a message of a kind that was never seen", None)
+    assert row.lease_until
+    assert row.lease_until > timezone.now() + timedelta(seconds=10)
