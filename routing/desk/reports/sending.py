@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -43,7 +44,11 @@ MAX_ROWS = 50
 
 def is_any_due() -> bool:
     """Return whether a report is due: a probe of a small index."""
-    return ReportSchedule.objects.filter(is_active=True, next_at__lte=timezone.now()).exists()
+    return _due(timezone.now()).exists()
+
+
+def _due(now: datetime) -> "QuerySet[ReportSchedule]":
+    return ReportSchedule.objects.filter(is_active=True, next_at__lte=now, tenant__is_active=True)
 
 
 @job(
@@ -63,9 +68,8 @@ def send_due_reports() -> None:
 
 def send_due(*, now: datetime) -> int:
     """Send the reports that are due, and return their number. An error of one does not stop the others."""
-    due = ReportSchedule.objects.filter(is_active=True, next_at__lte=now, tenant__is_active=True).order_by("next_at")
     sent = 0
-    for row in list(due[:AT_ONCE]):
+    for row in list(_due(now).order_by("next_at")[:AT_ONCE]):
         try:
             sent += _send(row, now=now)
         except Exception:
