@@ -135,3 +135,11 @@ def test_whatever_ends_a_watch_is_said_and_tried_later(entrance: Entrance, monke
     assert (row.error, row.lease_token) == ("TypeError: a message of a kind that was never seen", None)
     assert row.lease_until
     assert row.lease_until > timezone.now() + timedelta(seconds=10)
+
+
+def test_what_names_no_sender_stays_unread_for_people(entrance: Entrance, server: Server) -> None:
+    assert fetched(entrance) == 0
+    server.deliver(b"Subject: s\r\n\r\nhi\r\n")
+    server.deliver(message("hello"))
+    assert fetched(entrance) == 1
+    assert server.unread() == 1
