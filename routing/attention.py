@@ -1,6 +1,7 @@
 """What of the service desk the overview says first."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -10,8 +11,37 @@ from posthaste.ui.attention import Notice, Reader, Severity, attention
 from routing import references
 from routing.assignment import lists
 from routing.calendars import missing
+from routing.conversations import selectors as conversations
 from routing.desk.reports import schedules
+from routing.entrances import selectors as entrances
 from routing.service_levels import selectors
+
+#: What WeCom has for so long is fetched within seconds, if it can be.
+WECOM_LATE = timedelta(minutes=5)
+
+
+@attention("arrivals", title=gettext_lazy("what customers wrote"), order=55)
+def failed_arrivals(reader: Reader) -> Iterator[Notice]:
+    """Tell of what customers wrote and no agent sees."""
+    if not reader.may("routing.view_arrival"):
+        return
+    number, since = conversations.failed(reader.tenant_ids)
+    if number:
+        address = f"{reverse('admin:routing_arrival_changelist')}?state__exact=failed"
+        yield Notice(
+            Severity.WARNING, _("Messages of customers could not be processed."), address, action=_("Show them"), count=number, since=since
+        )
+
+
+@attention("entrances", title=gettext_lazy("entrances"), order=56)
+def unreadable_entrances(reader: Reader) -> Iterator[Notice]:
+    """Tell of entrances through which nothing comes in, as a mailbox or WeCom refuses us."""
+    if not reader.may("routing.view_entrance"):
+        return
+    for entrance, error in entrances.unreadable(reader.tenant_ids, wanted_before=reader.now - WECOM_LATE)[:3]:
+        address = reverse("admin:routing_entrance_change", args=[entrance.pk])
+        text = _("Messages can't be fetched for the entrance {name}.").format(name=entrance.name)
+        yield Notice(Severity.WARNING, text, address, action=_("Open the entrance"), detail=error)
 
 
 @attention("service_levels", title=gettext_lazy("service levels"), order=60)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.selectors import tenant_slugs
 from posthaste.lib.metrics import metric
 from routing.calendars import missing
+from routing.conversations import selectors as conversations
 from routing.intents import unloadable
 from routing.service_levels import selectors
 
@@ -21,6 +22,18 @@ from routing.service_levels import selectors
 def unloadable_intent_models() -> float:
     """Count the tenants whose active model can't be loaded."""
     return float(unloadable.number())
+
+
+@metric(
+    "failed_arrivals",
+    title=_("Messages of customers that failed"),
+    help=_("Messages of customers that could not be processed, so that no agent sees them, by tenant."),
+    labels=("tenant",),
+    fold=sum,
+)
+def failed_arrivals() -> Mapping[str, float]:
+    """Count the arrivals that were given up."""
+    return _by_slug(conversations.failed_by_tenant())
 
 
 @metric(

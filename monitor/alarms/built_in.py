@@ -128,6 +128,7 @@ DECLARED: list[AlarmRule] = [
     AlarmRule(name="configuration-refused", metric="config_refused_instances", bound=0, for_seconds=30, inhibited_by=[*SERVICES]),
     AlarmRule(name="intent-model-unloadable", metric="unloadable_intent_models", bound=0, for_seconds=30, inhibited_by=[*SERVICES]),
     # The service desk.
+    AlarmRule(name="arrivals-failed", metric="failed_arrivals", bound=0, for_seconds=0, repeat_minutes=1_440),
     AlarmRule(name="service-level-breached", metric="breached_clocks", bound=0, for_seconds=0, repeat_minutes=240),
     AlarmRule(name="calendar-without-holidays", metric="calendars_without_holidays", bound=0, for_seconds=0, repeat_minutes=1_440),
     AlarmRule(name="job-failed", metric="failed_jobs", bound=0, for_seconds=0, inhibited_by=[*BROKER]),

@@ -73,6 +73,9 @@ SAID_OF: dict[tuple[str, Comparison], Say] = {
     ("receipts_missing_percent", ABOVE): lambda name, value: _("{number} % of the receipts of {name} are missing").format(
         name=name, number=number(value)
     ),
+    ("failed_arrivals", ABOVE): lambda name, value: _("{number} messages of customers of {name} could not be processed").format(
+        name=name, number=number(value)
+    ),
     ("breached_clocks", ABOVE): lambda name, value: _("{number} conversations and tickets of {name} are late").format(
         name=name, number=number(value)
     ),

@@ -22,6 +22,7 @@ TITLES = {
     "breaker-open": _("Breaker open"),
     "receipts-missing": _("Receipts missing"),
     "intent-model-unloadable": _("Intent model can't be loaded"),
+    "arrivals-failed": _("Messages of customers failed"),
     "service-level-breached": _("Service levels breached"),
     "calendar-without-holidays": _("Calendar lacks holidays"),
     "credential-refused": _("Credentials refused"),

@@ -5,7 +5,6 @@ out what rests here, longer after each failure. It is kept in Redis, as no row o
 Redis is away nothing rests: each sweep then tries everything, as if it had not failed before.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,12 +38,7 @@ class Resting:
         """Let something rest that has failed, longer each time."""
         known = self._read(now)
         failures = known[str(one)][0] if str(one) in known else 0
-        self._write({str(one): (failures + 1, now + BACK_OFF[min(failures, len(BACK_OFF) - 1)])}, len(known))
-
-    def put_off(self, some: Iterable[object], *, now: datetime, until: datetime) -> None:
-        """Leave out for a moment what did not fail and can't be done now either, such as for want of a free agent."""
-        if found := {str(one): (0, until) for one in some}:
-            self._write(found, len(self._read(now)))
+        self._write(str(one), failures + 1, now + BACK_OFF[min(failures, len(BACK_OFF) - 1)], len(known))
 
     def _read(self, now: datetime) -> dict[str, tuple[int, float]]:
         oldest = (now - FORGOTTEN).timestamp()
@@ -63,13 +57,13 @@ class Resting:
             pass
         return found
 
-    def _write(self, some: dict[str, tuple[int, datetime]], known: int) -> None:
+    def _write(self, one: str, failures: int, until: datetime, known: int) -> None:
         if known >= MOST:
             log.error("too much fails in a sweep", sweep=self.sweep, most=MOST)
             return
         try:
             with redis.client().pipeline(transaction=False) as pipe:
-                pipe.hset(self._key, mapping={one: f"{failures}:{until.timestamp()}" for one, (failures, until) in some.items()})
+                pipe.hset(self._key, one, f"{failures}:{until.timestamp()}")
                 pipe.expire(self._key, FORGOTTEN + BACK_OFF[-1])
                 pipe.execute()
         except redis.Unavailable:

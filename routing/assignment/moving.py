@@ -11,8 +11,8 @@ from django.db.models import F, Q, QuerySet
 from posthaste.lib.resting import Resting
 from routing.assignment import presence
 from routing.assignment.assigning import choose
-from routing.assignment.candidates import choice_of, count_recent, lock_and_refresh, read_staff
-from routing.assignment.choosing import Languages
+from routing.assignment.candidates import Staff, choice_of, count_recent, lock_and_refresh, read_staff
+from routing.assignment.choosing import Languages, fits
 from routing.assignment.elapsed import clock_from
 from routing.assignment.one_at_a_time import wait_for_turn
 from routing.assignment.taking import begun, let_go, lock_agents, new_span, take_conversations, take_place
@@ -24,35 +24,33 @@ from routing.models import AssignmentCause, Conversation, ConversationStatus
 
 log = structlog.get_logger(__name__)
 MAX_AT_ONCE = 200
-#: So long others are looked at first, where there are more silent agents' conversations than a sweep looks at.
-PUT_OFF = timedelta(seconds=15)
+MAX_LOOKED_AT = 2_000
 _absent, _silent = Resting("queue_of_the_absent"), Resting("move_from_the_silent")
 
 
 def held(tenant_id: int) -> "QuerySet[Conversation]":
-    """Return what agents of a tenant hold while a customer waits for an answer."""
-    return Conversation.objects.filter(tenant_id=tenant_id, status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False)
+    """Return what agents of a tenant hold, or held whose user was deleted, while a customer waits for an answer."""
+    return Conversation.objects.filter(tenant_id=tenant_id, parent=None, status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False)
 
 
 def queue_of_the_absent(*, tenant_id: int, now: datetime) -> int:
     """Put back into the queue what customers wait for from agents who are offline, and return its number.
 
     What an agent has answered stays theirs until the customer writes again. Agents on a break keep theirs; see `move_from_the_silent`.
+    Where assignment is by hand, agents keep theirs too, but what no one has any more goes back.
     """
-    if not assignment.of(tenant_id).is_automatic:
-        return 0
-    rows = held(tenant_id).filter(presence.away(now, "agent__")).exclude(pk__in=_absent.ids(now=now)).order_by("pk")
+    gone = presence.away(now, "agent__") if assignment.of(tenant_id).is_automatic else Q(agent=None)
+    rows = held(tenant_id).filter(gone).exclude(pk__in=_absent.ids(now=now)).order_by("pk")
     ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
-    return len(_those_done(lambda pk: _requeue(pk, now=now), ids, _absent, now=now))
+    return _done(lambda pk: _requeue(pk, gone, now=now), ids, _absent, now=now)
 
 
-def _those_done(do: Callable[[UUID], bool], ids: Sequence[UUID], resting: Resting, *, now: datetime) -> list[UUID]:
-    """Do it for each, and return for which it was done. An error of one does not stop the others, and it rests."""
-    done = []
+def _done(do: Callable[[UUID], bool], ids: Sequence[UUID], resting: Resting, *, now: datetime) -> int:
+    """Do it for each, and return for how many it was done. An error of one does not stop the others, and it rests."""
+    done = 0
     for pk in ids:
         try:
-            if do(pk):
-                done.append(pk)
+            done += do(pk)
         except (OperationalError, InterfaceError):
             raise  # the database is away: the next sweep does it
         except Exception:
@@ -62,14 +60,13 @@ def _those_done(do: Callable[[UUID], bool], ids: Sequence[UUID], resting: Restin
 
 
 @transaction.atomic
-def _requeue(conversation_id: UUID, *, now: datetime) -> bool:
-    absent = Q(status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False) & presence.away(now, "agent__")
+def _requeue(conversation_id: UUID, gone: Q, *, now: datetime) -> bool:
     rows = Conversation.objects.filter(pk=conversation_id).select_for_update(skip_locked=True, no_key=True, of=("self",))
-    row = rows.filter(absent).first()
-    if row is None or row.agent_id is None:
+    row = rows.filter(gone, status=ConversationStatus.ASSIGNED, unanswered_since__isnull=False).first()
+    if row is None:
         return False
     decision = {name: value for name, value in row.decision.items() if name != "owner"}
-    Conversation.objects.filter(pk=row.pk, status=ConversationStatus.ASSIGNED, agent_id=row.agent_id).update(
+    Conversation.objects.filter(pk=row.pk, status=ConversationStatus.ASSIGNED).update(
         status=ConversationStatus.QUEUED,
         agent=None,
         assigned_at=None,
@@ -104,12 +101,24 @@ def move_from_the_silent(*, tenant_id: int, now: datetime) -> int:
     settings = assignment.of(tenant_id)
     if not settings.is_automatic or not (settings.offer_seconds or settings.silence_minutes):
         return 0
-    rows = silent(settings, tenant_id, now=now).exclude(pk__in=_silent.ids(now=now)).order_by("unanswered_since")
-    ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
-    done = _those_done(lambda pk: _move(pk, tenant_id, settings, now=now), ids, _silent, now=now)
-    if len(ids) == MAX_AT_ONCE:  # those that no agent can take would be all that is ever looked at
-        _silent.put_off(set(ids) - set(done), now=now, until=now + PUT_OFF)
-    return len(done)
+    columns = ("pk", "group_id", "language", "agent_id")
+    rows = silent(settings, tenant_id, now=now).exclude(pk__in=_silent.ids(now=now))
+    late = list(rows.order_by("unanswered_since").values_list(*columns)[:MAX_LOOKED_AT])
+    if not late:
+        return 0
+    staff = read_staff(tenant_id, settings, now=now)
+    free = staff.with_room()
+    # On a busy day no one has room: that is found out once, and not with a lock and several queries for each.
+    ids = [
+        pk
+        for pk, group_id, language, agent_id in late
+        if any(each.id != agent_id and fits(each, group_id=group_id, language=language, languages=_of(staff, group_id)) for each in free)
+    ]
+    return _done(lambda pk: _move(pk, tenant_id, settings, now=now), ids[:MAX_AT_ONCE], _silent, now=now)
+
+
+def _of(staff: Staff, group_id: UUID | None) -> Languages:
+    return staff.languages.get(group_id, Languages())
 
 
 @transaction.atomic
@@ -131,7 +140,7 @@ def _move(conversation_id: UUID, tenant_id: int, settings: Assignment, *, now: d
     lock_agents([row.agent_id, *(each.id for each in others)])
     candidates, at = lock_and_refresh(others, settings, clock)
     count_recent(candidates, [choice_of(row.decision, settings)], now=at)
-    found = choose(row, candidates, languages=staff.languages.get(row.group_id, Languages()), owner=None, settings=settings)
+    found = choose(row, candidates, languages=_of(staff, row.group_id), owner=None, settings=settings)
     if found is None:
         return False
     chosen, reason = found

@@ -21,6 +21,8 @@ from routing.models import Conversation, ConversationStatus, SkillGroup
 RATE_WINDOW = timedelta(minutes=30)
 #: Of what overflows: so much is looked at together, and so often in one sweep.
 PAGE, MAX_PAGES = 500, 20
+#: Where more were assigned in that time, the last ones tell the rate.
+MAX_RATED = 1_000
 
 
 def enqueue(conversation_ids: Sequence[UUID], *, now: datetime) -> None:
@@ -98,10 +100,10 @@ def position(conversation: Conversation, *, now: datetime) -> Position | None:
 def expected_wait(tenant_id: int, group_id: UUID | None, *, place: int, now: datetime) -> int | None:
     """Return in how many seconds the conversation at a place will be assigned at the rate of the last half hour; None: not known."""
     spans = Span.objects.filter(tenant_id=tenant_id, conversation__group_id=group_id, started_at__gt=now - RATE_WINDOW)
-    started = list(spans.order_by("started_at").values_list("started_at", flat=True)[:1_000])
+    started = list(spans.order_by("-started_at").values_list("started_at", flat=True)[:MAX_RATED])
     if not started:
         return None
-    over = max((now - started[0]).total_seconds(), 1.0)
+    over = max((now - started[-1]).total_seconds(), 1.0)
     return max(1, round(place * over / len(started)))
 
 

@@ -17,8 +17,12 @@ from routing.conversations import hooks
 from routing.models import Agent, AssignmentCause, Conversation, ConversationStatus
 from routing.models import Assignment as Span
 
-#: What an agent may be given: it waits, and no one but the bot has it.
-WAITS = Q(status=ConversationStatus.QUEUED, agent=None) | Q(status__in=[ConversationStatus.NEW, ConversationStatus.BOT])
+#: What an agent may be given: it waits, and no one but the bot has it; or the agent who had it is gone with their user.
+WAITS = (
+    Q(status=ConversationStatus.QUEUED, agent=None)
+    | Q(status__in=[ConversationStatus.NEW, ConversationStatus.BOT])
+    | Q(status=ConversationStatus.ASSIGNED, agent=None, parent=None)
+)
 
 
 def take_place(agent_id: UUID, *, places: int = 1, default_capacity: int, now: datetime, condition: Q | None = None) -> bool:

@@ -55,8 +55,10 @@ class Calendars:
     def fingerprint_of(self, tenant_id: int) -> str:
         """Return what is the same as long as all of a tenant's calendars are."""
         place = self._looked_at(tenant_id)
-        default = place.made[place.default][1] if place.default else self._of_module(tenant_id, place)
-        named = (f"{name}={place.made[pk][1].fingerprint}" for name, pk in sorted(place.by_name.items()))
+        made = place.made  # another thread may replace it at any moment
+        found = made.get(place.default) if place.default else None
+        default = found[1] if found else self._of_module(tenant_id, place)
+        named = (f"{name}={made[pk][1].fingerprint}" for name, pk in sorted(place.by_name.items()) if pk in made)
         return ",".join((default.fingerprint, *named))
 
     def forget(self, tenant_id: int | None = None) -> None:

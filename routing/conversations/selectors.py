@@ -1,11 +1,11 @@
 """Reading conversations, lines and arrivals; every list is of one tenant."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Count, Min, Prefetch, Q, QuerySet
 
 from accounts.tenancy import owned_by
 from routing.models import OPEN_STATUSES, Agent, Arrival, ArrivalState, Assignment, Attachment, Conversation, Line
@@ -61,6 +61,19 @@ def states_of(identity_ids: Iterable[UUID], *, since: datetime) -> dict[UUID, tu
     for identity_id, *state in rows.values_list("identity_id", *fields):
         found[identity_id] = (*found.get(identity_id, ()), *state)
     return found
+
+
+def failed_by_tenant() -> dict[int, int]:
+    """Count the arrivals that were given up, by tenant; a count of one small index."""
+    rows = Arrival.objects.filter(state=ArrivalState.FAILED).order_by().values_list("tenant_id")
+    return dict(rows.annotate(number=Count("pk")))
+
+
+def failed(tenant_ids: Collection[int]) -> tuple[int, datetime | None]:
+    """Return how many arrivals of some tenants were given up, and since when the first one is."""
+    rows = Arrival.objects.filter(tenant_id__in=list(tenant_ids), state=ArrivalState.FAILED)
+    found = rows.aggregate(number=Count("pk"), since=Min("finished_at"))
+    return found["number"], found["since"]
 
 
 def oldest_waiting(*, before: datetime) -> bool:

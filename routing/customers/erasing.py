@@ -33,11 +33,13 @@ from routing.models import (
     Customer,
     CustomerAttribute,
     CustomerMerge,
+    Draft,
     Follow,
     Identity,
     IdentityKind,
     Line,
     Note,
+    Notice,
     PortalSession,
     SafeLink,
     Satisfaction,
@@ -176,6 +178,9 @@ def _blank_texts(own: list[UUID]) -> int:
     # What the bot understood, and what it told the agents, repeats the customer's words.
     BotTurn.objects.filter(conversation__customer__in=own).update(data={})
     Note.objects.filter(conversation__customer__in=own, written_by="system:bot").delete()
+    # What agents have begun to write, and what they were told, which quotes notes.
+    Draft.objects.filter(conversation__customer__in=own).delete()
+    Notice.objects.filter(Q(conversation__customer__in=own) | Q(ticket__customer__in=own)).delete()
     return lines.update(text="", data={}, recognition={}, client_id="")
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -14,14 +15,14 @@ from routing.assignment import holding, queueing
 from routing.assignment.assigning import assign_waiting
 from routing.conversations import hooks, lines, notices
 from routing.desk import answering
-from routing.models import OPEN_STATUSES, Agent, AuthorKind, BotAction, Conversation, ConversationStatus, Line
+from routing.models import OPEN_STATUSES, Agent, AuthorKind, BotAction, Conversation, ConversationStatus, EntranceKind, Line
 
 MAX_PRIORITY = 10
 ENDED = (ConversationStatus.RESOLVED, ConversationStatus.CLOSED, ConversationStatus.SPAM)
 
 
 class AnotherIsOpen(Conflict):
-    """The customer has another open conversation at the same entrance. `conversation` names it; go on there."""
+    """The customer has another open conversation at the same entrance, or in a chat a newer one. `conversation` names it; go on there."""
 
     code = "another_is_open"
 
@@ -124,6 +125,9 @@ def open_again(row: Conversation, *, now: datetime) -> None:
     Raises:
         AnotherIsOpen: the customer has begun another one meanwhile.
     """
+    # A visitor's page goes from one conversation to the next: what is written in one before the last would not reach it.
+    if row.entrance.kind == EntranceKind.PORTAL and (newer := _newer(row)) is not None:
+        raise AnotherIsOpen(_("The customer has begun another conversation here since. Go on there."), conversation=str(newer))
     row.status = ConversationStatus.ASSIGNED if row.parent_id else ConversationStatus.NEW
     row.resolved_at, row.merged_into = None, None
     row.unanswered_since = now if is_unanswered(row) and not row.parent_id else None
@@ -138,6 +142,12 @@ def open_again(row: Conversation, *, now: datetime) -> None:
         ) from None
     hooks.tell_reopened(row, now=now)
     notices.changed_after_commit(row)
+
+
+def _newer(row: Conversation) -> UUID | None:
+    """Return the last conversation that the customer has begun at the same entrance after this one."""
+    later = Conversation.objects.filter(entrance_id=row.entrance_id, identity_id=row.identity_id, pk__gt=row.pk)
+    return later.order_by("-pk").values_list("pk", flat=True).first()
 
 
 def _hand_out(row: Conversation, agent: Agent | None, *, by: Actor, now: datetime) -> None:

@@ -31,16 +31,21 @@ Handler = Callable[[Entrance, Incoming, datetime], None]
 Place = Callable[[EntranceRow, Sequence[Incoming]], Sequence[Incoming]]
 #: Writes down what else a request wants done, in the transaction in which its arrivals are stored.
 Want = Callable[[EntranceRow, Sequence[Mapping[str, Any]], datetime], None]
-#: Adds what the sender's system has to be asked for. It runs outside of transactions, perhaps more than once; an error tries it again.
+#: Adds what the sender's system has to be asked for. It runs outside of transactions, perhaps more than once; an error tries it again;
+#: after `SystemAway`, for an hour.
 Enrich = Callable[[EntranceRow, Incoming], Incoming]
 #: Connects to the system behind an entrance and says in a sentence what is there; it raises ProbeFailed.
 Probe = Callable[[EntranceRow], str]
-#: Gets the bytes of a file that came as a reference only. It runs outside of transactions.
+#: Gets the bytes of a file that came as a reference only. It runs outside of transactions; errors are as for `Enrich`.
 Fetch = Callable[[EntranceRow, Mapping[str, Any]], bytes]
 
 
 class ProbeFailed(Exception):
     """The system behind an entrance can't be used as it is set up; the message says why."""
+
+
+class SystemAway(Exception):
+    """The system behind an entrance did not respond, or is busy: what came in is tried again, and is not at fault."""
 
 
 class NoSettings(Shape):

@@ -1,10 +1,12 @@
 """Reads of entrances and contact ways, each limited to a tenant."""
 
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 
-from routing.models import ContactWay, Entrance, Mailbox, SkillGroup, Welcome
+from routing.models import ContactWay, Entrance, KfCursor, Mailbox, SkillGroup, Welcome
 
 
 def entrances(tenant_id: int) -> "QuerySet[Entrance]":
@@ -26,6 +28,15 @@ def with_welcomes(ways: "QuerySet[ContactWay]") -> "QuerySet[ContactWay]":
 def group_named(tenant_id: int, name: str) -> SkillGroup | None:
     """Return the tenant's skill group of that short name."""
     return SkillGroup.objects.filter(tenant_id=tenant_id, name=name).first()
+
+
+def unreadable(tenant_ids: Collection[int], *, wanted_before: datetime) -> list[tuple[Entrance, str]]:
+    """Return the entrances in use whose mailbox can't be read, with the error, and those whose messages WeCom does not hand out."""
+    own = {"entrance__tenant__in": list(tenant_ids), "entrance__is_enabled": True, "entrance__tenant__is_active": True}
+    boxes = Mailbox.objects.filter(**own).exclude(error="").select_related("entrance").order_by("pk")
+    late = KfCursor.objects.filter(**own, wanted_at__lt=wanted_before).select_related("entrance").order_by("pk")
+    found = {box.entrance: box.error for box in boxes} | {cursor.entrance: "" for cursor in late}
+    return list(found.items())
 
 
 def mailbox_of(entrance_id: UUID) -> Mailbox | None:

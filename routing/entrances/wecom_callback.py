@@ -14,7 +14,7 @@ from messaging.channels.base import Misconfigured, OutcomeUnknown, ProviderError
 from posthaste.lib import http
 from posthaste.lib.targets import target_of
 from routing.contract import Answer, EntranceRow, InboundRequest, NotAuthentic, Parsed
-from routing.entrances.registry import ProbeFailed
+from routing.entrances.registry import ProbeFailed, SystemAway
 from routing.wecom import callbacks, documents
 from routing.wecom.client import Client
 from routing.wecom.crypto import CryptError, MessageCrypt, aes_key
@@ -24,6 +24,8 @@ from routing.wecom.tokens import Credentials
 #: A callback is repeated for some seconds. An older one is a replay, or a clock is wrong.
 MAX_AGE = timedelta(minutes=10)
 SUCCESS = Answer(body=b"success")
+#: What helps where WeCom is away or busy.
+LATER = (Cure.RETRY, Cure.RENEW_TOKEN, Cure.SLOW_DOWN)
 
 
 class WeComSettings(Shape):
@@ -158,7 +160,12 @@ def fetch(entrance: EntranceRow, reference: Mapping[str, Any]) -> bytes:
     except WeComError as error:
         if error.cure == Cure.GIVE_UP:
             return b""
-        raise
+        raise as_away(error) from None
+
+
+def as_away(error: WeComError) -> Exception:
+    """Return what a call that failed means for an arrival: `SystemAway` where it will work later, else the error itself."""
+    return SystemAway(error.said) if error.cure in LATER else error
 
 
 def probed(entrance: EntranceRow, ask: Callable[[Client], str]) -> str:

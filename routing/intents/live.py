@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from posthaste.lib.process_state import on_reset
 from routing.configuration import assignment
@@ -60,6 +60,8 @@ class _Place:
     lock: threading.Lock = field(default_factory=threading.Lock)
     version: tuple[int, str] | None = None
     look_at: float = 0.0
+    #: The alarm was told that the active version can't be loaded.
+    is_noted: bool = False
 
 
 class Models:
@@ -116,12 +118,17 @@ class Models:
                 place.version = (number, sha256)
                 log.info("intent model", tenant=tenant_id, version=number, sha256=sha256[:12])
                 unloadable.settle(tenant_id)
+            elif place.is_noted:  # people went back to the version that is in use
+                unloadable.settle(tenant_id)
+            place.is_noted = False
             place.look_at = self._clock() + LOOK_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a model or the database, texts are processed
             place.look_at = self._clock() + RETRY_SECONDS
             reason = f"{type(error).__name__}: {error}"[:300]
             log.warning("intent model not loaded, what is in use stays", tenant=tenant_id, version=number, error=reason)
-            unloadable.note(tenant_id, number)
+            if not isinstance(error, OperationalError | InterfaceError):  # that the database is away says nothing about the model
+                unloadable.note(tenant_id, number)
+                place.is_noted = True
             if self._loaded(place.version) is None:
                 self._fall_back(place)
 

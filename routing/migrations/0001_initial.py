@@ -1045,6 +1045,10 @@ class Migration(migrations.Migration):
             model_name='arrival',
             index=models.Index(condition=models.Q(('state', 'pending')), fields=['entrance', 'sender'], name='arrival_sender'),
         ),
+        migrations.AddIndex(
+            model_name='arrival',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['tenant'], name='arrival_failed'),
+        ),
         migrations.AddConstraint(
             model_name='arrival',
             constraint=models.UniqueConstraint(fields=('entrance', 'external_id'), name='arrival_once'),

@@ -86,6 +86,7 @@ class Arrival(models.Model):
         indexes = [
             models.Index(fields=["id"], condition=Q(state="pending"), name="arrival_pending"),
             models.Index(fields=["entrance", "sender"], condition=Q(state="pending"), name="arrival_sender"),
+            models.Index(fields=["tenant"], condition=Q(state="failed"), name="arrival_failed"),
         ]
 
     def __str__(self) -> str:

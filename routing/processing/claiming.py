@@ -5,7 +5,7 @@ with a token; what a worker writes counts only while the token is still its own.
 it raised) is taken alone, so that one which kills its worker takes no other along.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,8 @@ BATCH = 50
 #: A worker that dies with an arrival in its hands counts too; more are allowed than errors, as it may have died of something else.
 MAX_ATTEMPTS, MAX_ERRORS = 6, 3
 BACK_OFF = (timedelta(seconds=2), timedelta(seconds=10))
+#: How long an arrival waits for a system that is away, until each further try counts as an error; and until the next one.
+AWAY_FOR, AWAY_REST = timedelta(hours=1), timedelta(seconds=15)
 #: Of PostgreSQL's advisory locks.
 LOCK = 0x61727276
 ENDED: dict[str, Any] = {"state": ArrivalState.DONE, "body": {}, "error": "", "lease_token": None, "lease_until": None}
@@ -57,7 +59,8 @@ def claim() -> Claim:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         now = database_time()
-        taken = _together(list(waiting(now)[:BATCH]))
+        found = list(waiting(now)[:BATCH])
+        taken = _together(found, _not_held(found, now))
         rows = Arrival.objects.filter(pk__in=[arrival.pk for arrival in taken])
         rows.update(lease_token=token, lease_until=now + LEASE, attempts=F("attempts") + 1)
     for arrival in taken:
@@ -65,24 +68,37 @@ def claim() -> Claim:
     return Claim(token, taken)
 
 
-def _together(found: Sequence[Arrival]) -> list[Arrival]:
+def _not_held(found: Sequence[Arrival], now: datetime) -> set[UUID]:
+    """Return, and lock, what no transaction works on: one whose lease ran out may still be at it, or its host is gone and it never ends.
+
+    To wait for it would be to hold up the arrivals of all.
+    """
+    free = Arrival.objects.filter(
+        Q(lease_until=None) | Q(lease_until__lte=now), pk__in=[one.pk for one in found], state=ArrivalState.PENDING
+    )
+    return set(free.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)) if found else set()
+
+
+def _together(found: Sequence[Arrival], free: Collection[UUID]) -> list[Arrival]:
     """Return those that one worker takes: the first alone if it ended badly before, else all behind which none is left."""
-    if found and found[0].attempts:
-        return [found[0]]
     taken: list[Arrival] = []
     behind: set[tuple[UUID, str]] = set()  # senders with one that stays behind, so that all their later ones do
     for arrival in found:
         sender = (arrival.entrance_id, arrival.sender)
-        if arrival.attempts or sender in behind:
+        if sender in behind or arrival.pk not in free:
             behind.add(sender)
-        else:
+        elif not arrival.attempts:
             taken.append(arrival)
+        elif not taken:
+            return [arrival]
+        else:
+            behind.add(sender)
     return taken
 
 
 def renew(*, token: UUID) -> None:
-    """Prolong a claim after something that may have taken long."""
-    own = Arrival.objects.filter(lease_token=token, state=ArrivalState.PENDING, lease_until__gt=database_time())
+    """Prolong a claim, as far as no other worker has it by now."""
+    own = Arrival.objects.filter(lease_token=token, state=ArrivalState.PENDING)
     own.update(lease_until=database_time() + LEASE)
 
 
@@ -111,10 +127,17 @@ def fail(arrival: Arrival, *, token: UUID, error: str, now: datetime) -> None:
         own.update(error=error[:500], lease_token=None, lease_until=now + BACK_OFF[min(arrival.attempts, len(BACK_OFF)) - 1])
 
 
-def release(arrivals: Sequence[Arrival], *, token: UUID) -> None:
-    """Give back what was not begun, as if it had not been taken."""
+def postpone(arrival: Arrival, *, token: UUID, error: str, now: datetime) -> bool:
+    """Let an arrival rest, uncounted, as a system is away; False: it has been away for too long, or another worker has the arrival."""
+    own = Arrival.objects.filter(pk=arrival.pk, lease_token=token, state=ArrivalState.PENDING)
+    rest = {"lease_token": None, "lease_until": now + AWAY_REST, "attempts": F("attempts") - 1}
+    return arrival.received_at + AWAY_FOR > now and bool(own.update(error=error[:500], **rest))
+
+
+def release(arrivals: Sequence[Arrival], *, token: UUID, rest: timedelta | None = None) -> None:
+    """Give back what was not begun, as if it had not been taken; `rest`: no one takes it before."""
     own = Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals], lease_token=token, state=ArrivalState.PENDING)
-    own.update(lease_token=None, lease_until=None, attempts=F("attempts") - 1)
+    own.update(lease_token=None, lease_until=database_time() + rest if rest else None, attempts=F("attempts") - 1)
 
 
 def give_up_killers(*, now: datetime) -> int:

@@ -9,8 +9,8 @@ What if the process dies: before a commit nothing of it is written, and the leas
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,16 +22,13 @@ from django.utils.translation import gettext_lazy as _
 from jobs.registry import Blocking, job
 from messaging.storage.store import database_time
 from posthaste.lib import queues
-from posthaste.lib.blank import is_blank
 from posthaste.lib.door import Door
 from routing.assignment.assigning import assign_waiting
-from routing.contract import Incoming, IncomingFile
-from routing.conversations import arrivals, attachments, selectors
-from routing.entrances import registry
-from routing.intents import live
-from routing.intents.live import Recognized
-from routing.models import Arrival, Entrance
-from routing.processing import claiming, together
+from routing.conversations import arrivals, selectors
+from routing.entrances.places import places
+from routing.entrances.registry import SystemAway
+from routing.models import Arrival
+from routing.processing import claiming, keeping, preparing, together
 from routing.processing.claiming import Claim
 from routing.processing.ready import Beaten, Ready
 from routing.processing.taking_in import new_line_id, take_in
@@ -41,6 +38,8 @@ log = structlog.get_logger(__name__)
 MAX_BATCHES = 20
 #: An arrival that has waited longer than this was not kicked for, or its worker is gone.
 OVERDUE = timedelta(seconds=3)
+#: For so long what has to be fetched is out of the way of other arrivals, where no more threads may wait for that.
+ASIDE = timedelta(seconds=2)
 
 
 #: In one process, more threads at a time would take smaller batches, and wait for each other all the same.
@@ -63,7 +62,11 @@ def process_arrivals() -> int:
                 with suppress(OperationalError, InterfaceError):
                     claiming.release(slow, token=claim.token)
                 raise
-        done += _process(Claim(claim.token, slow))  # a system that answers slowly holds up no other
+        with places.place_if_free(None) as has_place:  # a system that answers slowly holds up no other
+            if has_place:
+                done += _process(Claim(claim.token, slow), is_slow=True)
+            else:
+                claiming.release(slow, token=claim.token, rest=ASIDE)
         if not claim.arrivals:
             return done
     arrivals.kick()
@@ -77,20 +80,21 @@ def _apart(claimed: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
     return quick, [one for one in claimed if (one.entrance_id, one.sender) in asking]
 
 
-def _process(claim: Claim) -> int:
-    """Write what was claimed, and return how many were done."""
+def _process(claim: Claim, *, is_slow: bool = False) -> int:
+    """Write what was claimed, and return how many were done. What is slow is kept while other systems are asked."""
     if not claim.arrivals:
         return 0
     done, tenants = 0, set()
-    ready, broken = _prepare(claim.arrivals)
-    if any(one.fetched for one in ready):
-        claiming.renew(token=claim.token)
+    with keeping.kept(claim.token) if is_slow else nullcontext():
+        prepared = preparing.prepare(claim.arrivals)
     now = timezone.now()
-    for arrival, error in broken:
-        claiming.fail(arrival, token=claim.token, error=error, now=database_time())
+    for arrival, error in prepared.broken:
+        _put_off(arrival, error, claim.token)
+    if prepared.left:
+        claiming.release(prepared.left, token=claim.token)
     by_sender: dict[tuple[UUID, str], list[Ready]] = defaultdict(list)
-    failed_senders = {(arrival.entrance_id, arrival.sender) for arrival, _error in broken}
-    for one in ready:
+    failed_senders = {(arrival.entrance_id, arrival.sender) for arrival, _error in prepared.broken}
+    for one in prepared.ready:
         by_sender[one.arrival.entrance_id, one.arrival.sender].append(one)
     try:
         for sender in failed_senders & by_sender.keys():
@@ -112,6 +116,13 @@ def _process(claim: Claim) -> int:
     return done
 
 
+def _put_off(arrival: Arrival, error: Exception, token: UUID) -> None:
+    """Have an arrival that could not be prepared tried again. That a system is away is no fault of the arrival's."""
+    said, now = _described(error), database_time()
+    if not isinstance(error, SystemAway) or not claiming.postpone(arrival, token=token, error=said, now=now):
+        claiming.fail(arrival, token=token, error=said, now=now)
+
+
 def _write_together(by_sender: Sequence[Sequence[Ready]], token: UUID, *, now: datetime) -> Sequence[Ready]:
     """Write what is plain in one transaction and return it; nothing if there is only one, or if something stands in the way of one."""
     plain = together.plain(by_sender)
@@ -131,57 +142,6 @@ def _assign(tenant_id: int, *, now: datetime) -> None:
         assign_waiting(tenant_id=tenant_id, now=now)
     except Exception:  # the conversations wait in the queue; assignment's own sweep finds them
         log.exception("waiting conversations not assigned", tenant_id=tenant_id)
-
-
-def _prepare(claimed: Sequence[Arrival]) -> tuple[list[Ready], list[tuple[Arrival, str]]]:
-    """Read, recognize and fetch, outside of transactions; what can't be read is returned with its error."""
-    entrances = Entrance.objects.in_bulk({arrival.entrance_id for arrival in claimed})
-    ready: list[Ready] = []
-    broken: list[tuple[Arrival, str]] = []
-    for arrival in claimed:
-        try:
-            one = Ready(arrival, arrivals.incoming_of(arrival), entrances[arrival.entrance_id])
-            one.incoming = _enriched(one)
-            one.fetched = _fetch(one)
-        except Exception as error:  # whatever it is, it is this arrival's
-            log.exception("an arrival could not be prepared", arrival=str(arrival.pk))
-            broken.append((arrival, _described(error)))
-        else:
-            ready.append(one)
-    _recognize(ready)
-    return ready, broken
-
-
-def _enriched(one: Ready) -> Incoming:
-    """Return what came with what the sender's system has to be asked for."""
-    kind = registry.KINDS.get(one.entrance.kind)
-    return kind.enrich(registry.row_of(one.entrance), one.incoming) if kind is not None and kind.enrich is not None else one.incoming
-
-
-def _fetch(one: Ready) -> list[IncomingFile]:
-    """Get the bytes of the files that came as references only; those of our own uploads are here already."""
-    kind = registry.KINDS.get(one.entrance.kind)
-    wanted = [file for file in one.incoming.files if file.reference and "attachment" not in file.reference]
-    if not wanted or kind is None or kind.fetch is None:
-        return []
-    row = registry.row_of(one.entrance)
-    return [IncomingFile(name=file.name, content=kind.fetch(row, file.reference)) for file in wanted[: attachments.MAX_FILES]]
-
-
-def _recognize(ready: Sequence[Ready]) -> None:
-    """Recognize all texts of a tenant in one call. Without a model, or if it fails, lines are written all the same."""
-    by_tenant: Mapping[int, list[Ready]] = defaultdict(list)
-    for one in ready:
-        if one.incoming.kind == "text" and not is_blank(one.incoming.text):
-            by_tenant[one.arrival.tenant_id].append(one)
-    for tenant_id, own in by_tenant.items():
-        try:
-            found = live.recognize([one.incoming.text for one in own], tenant_id=tenant_id)
-        except Exception:
-            log.exception("texts not recognized", tenant_id=tenant_id)
-            found = [Recognized(why_not="error") for _one in own]
-        for one, recognized in zip(own, found, strict=True):
-            one.recognized = recognized
 
 
 def _write_sender(own: Sequence[Ready], token: UUID, *, now: datetime) -> int:

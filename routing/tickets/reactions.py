@@ -9,10 +9,11 @@ Imported when the application starts, in every process.
   that was resolved last is reopened, within the window.
 - Resolving a conversation resolves no ticket, and the other way round.
 
-Work orders are between groups: what the customer writes does not move them.
+What is written in a conversation concerns the tickets of those that were merged into it, too. Work orders are between groups: what the
+customer writes does not move them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +22,7 @@ import structlog
 from accounts.services.audit import Actor, ActorKind
 from posthaste.lib.problems import Problem
 from routing.conversations import hooks as conversation_hooks
+from routing.conversations.family import MAX_DEPTH
 from routing.conversations.hooks import Received
 from routing.models import (
     OPEN_TICKETS,
@@ -52,6 +54,9 @@ log = structlog.get_logger(__name__)
 PLATFORM = Actor.system("tickets")
 #: Those that no agent has taken up.
 UNTAKEN = (NEW, BOT, QUEUED)
+#: The ways to the tickets of a conversation, and to those of what was merged into it, or into that.
+OWN = ("conversation",)
+WITH_MERGED = (*OWN, "conversation__merged_into", "conversation__merged_into__merged_into")
 #: What watchers are told of.
 TOLD_TO_WATCHERS = frozenset(
     {
@@ -67,10 +72,11 @@ TOLD_TO_WATCHERS = frozenset(
 @conversation_hooks.on_received
 def customers_wrote(received: Sequence[Received], now: datetime) -> None:
     """Take up what waited for the customer, and reopen what was resolved."""
-    found = _tickets([one.conversation.pk for one in received], (*OPEN_TICKETS, RESOLVED, MERGED))
+    ids = [one.conversation.pk for one in received]
+    found = _tickets(ids, (*OPEN_TICKETS, RESOLVED, MERGED), of=WITH_MERGED)
     if not found:
         return
-    for rows in _by_conversation(found).values():
+    for rows in _by_conversation(found, _families(ids)).values():
         still_open = [row for row in rows if row.status in OPEN_TICKETS]
         hooks.tell_asked(still_open, now=now)
         for row in still_open:
@@ -124,7 +130,7 @@ def agent_answered(conversation: Conversation, line: Line, now: datetime) -> Non
     agent = line.agent
     if agent is None:
         return
-    rows = _tickets([conversation.pk], OPEN_TICKETS)
+    rows = _tickets([conversation.pk], OPEN_TICKETS, of=WITH_MERGED)
     for row in rows:
         is_own = row.agent_id == agent.pk or (row.agent is None and row.group_id in (None, conversation.group_id))
         if is_own and row.status in (*UNTAKEN, ASSIGNED):
@@ -165,11 +171,15 @@ def tell_watchers(ticket: Ticket, event: TicketEvent) -> None:
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _tickets(conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus], **more: object) -> list[Ticket]:
+def _tickets(
+    conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus], *, of: Sequence[str] = OWN, **more: object
+) -> list[Ticket]:
     """Return the customers' tickets of conversations, locked; of a merged one, the one that goes on. Mostly there is none: one probe."""
-    rows = Ticket.objects.filter(conversation__in=conversation_ids, status__in=list(statuses), type__kind=TicketKind.REQUEST, **more)
+    rows = Ticket.objects.filter(status__in=list(statuses), type__kind=TicketKind.REQUEST, **more).order_by()
     wanted_statuses = set(statuses)
-    known = list(rows.order_by("pk").values_list("pk", "tenant_id", "status"))
+    # Each way by its own index.
+    ways = [rows.filter(**{f"{way}__in": list(conversation_ids)}).values_list("pk", "tenant_id", "status") for way in of]
+    known = list(ways[0].union(*ways[1:]) if ways[1:] else ways[0])
     found: list[Ticket] = []
     for tenant_id in {tenant_id for _pk, tenant_id, _status in known}:
         wanted = {pk for pk, owner, status in known if owner == tenant_id and status != MERGED}
@@ -180,10 +190,23 @@ def _tickets(conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus
     return found
 
 
-def _by_conversation(rows: Iterable[Ticket]) -> dict[UUID | None, list[Ticket]]:
+def _families(conversation_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return conversations and those that were merged into them, each with the one that goes on."""
+    found = newest = {pk: pk for pk in conversation_ids}
+    for _step in range(MAX_DEPTH):
+        rows = Conversation.objects.filter(merged_into__in=list(newest)).values_list("pk", "merged_into_id")
+        newest = {pk: found[into] for pk, into in rows if into is not None and pk not in found}
+        if not newest:
+            break
+        found |= newest
+    return found
+
+
+def _by_conversation(rows: Iterable[Ticket], families: Mapping[UUID, UUID]) -> dict[UUID | None, list[Ticket]]:
     found: dict[UUID | None, list[Ticket]] = {}
     for row in rows:
-        found.setdefault(row.conversation_id, []).append(row)
+        talk = row.conversation_id
+        found.setdefault(families.get(talk, talk) if talk else None, []).append(row)
     return found
 
 

@@ -251,6 +251,7 @@ WITHOUT_ACTOR = {
     "routing.processing.claiming.finish": STRANGERS,
     "routing.processing.claiming.finish_all": STRANGERS,
     "routing.processing.claiming.give_up_killers": STRANGERS,
+    "routing.processing.claiming.postpone": STRANGERS,
     "routing.processing.claiming.release": STRANGERS,
     "routing.processing.claiming.renew": STRANGERS,
     "routing.processing.process.process_arrivals": STRANGERS,

@@ -19,10 +19,3 @@ def test_what_failed_rests_longer_each_time_and_is_forgotten_in_the_end() -> Non
     assert resting.ids(now=at) == []
     resting.failed(one, now=at)
     assert resting.ids(now=at + BACK_OFF[0]) == [], "it counts as the first failure again"
-
-
-def test_what_is_put_off_is_left_out_until_then_and_no_longer() -> None:
-    resting = Resting(f"sweep-{new_id()}")
-    resting.put_off(["a", "b"], now=NOW, until=NOW + timedelta(seconds=15))
-    assert sorted(resting.ids(now=NOW)) == ["a", "b"]
-    assert resting.ids(now=NOW + timedelta(seconds=15)) == []

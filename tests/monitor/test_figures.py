@@ -32,6 +32,7 @@ WATCHED = {
     "credential_days",
     "refused_credentials",
     "unloadable_intent_models",
+    "failed_arrivals",
     "breached_clocks",
     "calendars_without_holidays",
     "webhook_given_up_endpoints",

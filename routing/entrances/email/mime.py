@@ -15,6 +15,8 @@ from email.message import Message
 from email.parser import BytesHeaderParser, BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
 
+import structlog
+
 from messaging.channels.recipients import normalise_recipient
 from routing.contract import Incoming, IncomingFile, SenderName
 from routing.entrances.email import loops
@@ -22,6 +24,7 @@ from routing.entrances.email.bodies import decoded, text_and_files
 from routing.entrances.email.quotes import without_quotes
 from routing.models import IdentityKind
 
+log = structlog.get_logger(__name__)
 MAX_BYTES = 25 * 1024 * 1024
 #: More boundaries than any mail program nests; Python's parser takes time for each with each line.
 MAX_BOUNDARIES = 100
@@ -44,7 +47,8 @@ def read(content: bytes, *, own_addresses: Collection[str], received_at: datetim
     """
     message, is_whole = _parsed(content)
     name, sender = _sender(message, trusts_reply_to)
-    text, files, left_out = text_and_files(message) if is_whole else ("", [IncomingFile(name="message.eml", content=content)], 0)
+    found = _content(message) if is_whole else None
+    text, files, left_out = found or ("", [IncomingFile(name="message.eml", content=content)], 0)
     why = loops.why_automatic(message, sender=sender, own_addresses=own_addresses)
     own_id, mentioned = _own_id(message), _mentioned(message)
     subject = header(message, "Subject")[:300]
@@ -55,12 +59,12 @@ def read(content: bytes, *, own_addresses: Collection[str], received_at: datetim
         "automatic": why,
         "unanswered": loops.why_unanswered(message, sender=sender),
         **({"left_out": left_out} if left_out else {}),
-        **({} if is_whole else {"unreadable": True}),
+        **({} if found else {"unreadable": True}),
     }
     return Incoming(
         external_id=_external_id(own_id, sender, content),
         sender=SenderName(IdentityKind.EMAIL, sender, verified=False, name=name[:200]),
-        text=without_quotes(text) or subject,
+        text=text or subject,
         files=tuple(files),
         thread=thread_of(own_id, mentioned),
         subject=subject,
@@ -101,6 +105,19 @@ def _parsed(content: bytes) -> tuple[Message, bool]:
             pass
     head = content[:262_144].partition(b"\r\n\r\n")[0].partition(b"\n\n")[0]
     return BytesHeaderParser(policy=policy.compat32).parsebytes(head + b"\n\n"), False
+
+
+def _content(message: Message) -> tuple[str, list[IncomingFile], int] | None:
+    """Return the newest text of a message, its files, and how many parts were left out; None: it can't be read.
+
+    One message that breaks a library must not keep all behind it out of the mailbox.
+    """
+    try:
+        text, files, left_out = text_and_files(message)
+        return without_quotes(text), files, left_out
+    except Exception:  # whatever a stranger's bytes break
+        log.exception("the content of an e-mail could not be read")
+        return None
 
 
 def _sender(message: Message, trusts_reply_to: bool) -> tuple[str, str]:

@@ -75,13 +75,14 @@ def take_new(entrance: Entrance, connection: Connection, *, lease: UUID) -> int:
     for start in range(0, len(uids), TOGETHER):
         part = uids[start : start + TOGETHER]
         now = timezone.now()
-        read = [one for uid in part if (one := _read(connection, uid, settings, now=now)) is not None]
+        read = {uid: one for uid in part if (one := _read(connection, uid, settings, now=now)) is not None}
         with transaction.atomic():
             _move(row, lease, last_uid=part[-1])
-            incoming = threads.placed(registry.row_of(entrance), read)
+            incoming = threads.placed(registry.row_of(entrance), list(read.values()))
             stored = arrivals.store(entrance.pk, incoming, tenant_id=entrance.tenant_id, now=now) if incoming else []
         written += sum(one.is_new for one in stored)
-        connection.mark_read(part)
+        if read:
+            connection.mark_read(list(read))
     return written
 
 

@@ -10,7 +10,7 @@ from itertools import count
 from uuid import UUID
 
 import structlog
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
 from posthaste.lib.crypto import Undecryptable
@@ -68,8 +68,11 @@ watcher = Watcher()
 def _serve(entrance_id: UUID, lease: UUID) -> None:
     try:
         watch(entrance_id, lease=lease)
-    except Exception:
+    except (OperationalError, InterfaceError) as error:  # the database is away: the lease runs out
+        log.warning("watching a mailbox ended", entrance=str(entrance_id), error=type(error).__name__)
+    except Exception as error:  # such as a message that can't be read: staff sees it at the entrance
         log.exception("watching a mailbox failed", entrance=str(entrance_id))
+        taking.release(entrance_id, lease=lease, error=described(error), after=AFTER_ERROR)
 
 
 def _mailboxes() -> list[tuple[UUID, dict[str, object]]]:

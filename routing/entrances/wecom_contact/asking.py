@@ -7,14 +7,26 @@ from uuid import UUID
 from django.utils import timezone
 
 from routing.contract import EntranceRow, Incoming
-from routing.entrances.wecom_callback import client_of
+from routing.entrances.wecom_callback import as_away, client_of
 from routing.entrances.wecom_contact import keeping, welcome
 from routing.wecom.answers import Contact
 from routing.wecom.errors import Cure, WeComError
 
 
 def enrich(entrance: EntranceRow, incoming: Incoming) -> Incoming:
-    """Send the welcome, which can't wait, and return an event with what WeCom says of the customer or of the tags now."""
+    """Send the welcome, which can't wait, and return an event with what WeCom says of the customer or of the tags now.
+
+    Raises:
+        SystemAway: WeCom did not respond, or is busy.
+        WeComError: it refused.
+    """
+    try:
+        return _explained(entrance, incoming)
+    except WeComError as error:
+        raise as_away(error) from None
+
+
+def _explained(entrance: EntranceRow, incoming: Incoming) -> Incoming:
     client, details = client_of(entrance), incoming.details
     if incoming.kind == keeping.TAG:
         return replace(incoming, details={**details, "names": {tag.id: tag.name for group in client.tags() for tag in group.tags}})

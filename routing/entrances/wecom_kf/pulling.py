@@ -22,6 +22,7 @@ from posthaste.lib.ids import new_id
 from routing.contract import Incoming
 from routing.conversations import arrivals
 from routing.entrances import registry
+from routing.entrances.places import places
 from routing.entrances.wecom_callback import client_of
 from routing.entrances.wecom_kf import reading, wanted
 from routing.models import ContactWay, Entrance, EntranceKind, Follow, Identity, IdentityKind, KfCursor
@@ -62,6 +63,12 @@ def pull(entrance_id: UUID, open_kfid: str) -> int:
     entrance = Entrance.objects.filter(pk=entrance_id, kind=EntranceKind.WECOM_KF, is_enabled=True).first()
     if entrance is None:
         return 0
+    with places.place_if_free(entrance.tenant_id) as has_place:
+        return _taken(entrance, open_kfid) if has_place else 0  # it is still wanted: the sweep asks again
+
+
+def _taken(entrance: Entrance, open_kfid: str) -> int:
+    """Fetch what is wanted under a lease."""
     now, lease = database_time(), new_id()
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     rows = KfCursor.objects.filter(free, entrance=entrance, open_kfid=open_kfid, wanted_at__isnull=False)
@@ -72,7 +79,7 @@ def pull(entrance_id: UUID, open_kfid: str) -> int:
         return _pull(turn)
     except WeComError as error:
         wait = BACK_OFF.get(error.cure, LONG_BACK_OFF)
-        log.warning("wecom messages not fetched", entrance=str(entrance_id), code=error.code, detail=error.detail)
+        log.warning("wecom messages not fetched", entrance=str(entrance.pk), code=error.code, detail=error.detail)
         turn.own.update(lease_until=database_time() + wait)  # it is still wanted: the sweep tries again
         return 0
     except Exception:  # whatever it is, it may be so again at once, and others wait

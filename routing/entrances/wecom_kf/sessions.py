@@ -8,14 +8,19 @@ import structlog
 from django.db import transaction
 
 from messaging.queueing.publish import BrokerAway, broker_is_up, send_task
+from messaging.selectors import outcomes
 from routing.conversations import hooks
 from routing.entrances import registry
+from routing.entrances.places import places
 from routing.entrances.wecom_callback import client_of
-from routing.models import OPEN_STATUSES, Conversation, EntranceKind
+from routing.models import OPEN_STATUSES, Conversation, EntranceKind, Line
+from routing.wecom.client import REPLIES
 from routing.wecom.errors import WeComError
 from routing.wecom.items import ServiceState
 
 TASK = "routing.end_session"
+AGAIN_SECONDS = 5.0
+ON_THE_WAY = {"pending", "queued", "sending"}
 log = structlog.get_logger(__name__)
 
 
@@ -27,24 +32,43 @@ def end_later(conversation: Conversation, now: datetime) -> None:
         transaction.on_commit(partial(_tell, conversation.pk), robust=True)
 
 
-def _tell(conversation_id: UUID) -> None:
+def _tell(conversation_id: UUID, *, in_seconds: float | None = None) -> None:
     try:
         if broker_is_up():
-            send_task(TASK, str(conversation_id), expires=3_600.0)
+            send_task(TASK, str(conversation_id), expires=3_600.0, countdown=in_seconds)
     except BrokerAway:
         log.warning("a wecom session stays open", conversation=str(conversation_id))
 
 
 def end_session(conversation_id: UUID) -> bool:
-    """End the session of a conversation unless it is open again; False: there was none to end."""
-    row = Conversation.objects.select_related("entrance", "identity").filter(pk=conversation_id).exclude(status__in=OPEN_STATUSES).first()
+    """End the session of a conversation, once its replies are out; False: there was none to end, or not yet.
+
+    It stays if the conversation is open again, or the customer has begun another one with the same account.
+    """
+    row = Conversation.objects.select_related("entrance", "identity").filter(pk=conversation_id).first()
     open_kfid = str(row.details.get("open_kfid", "")) if row else ""
-    if row is None or not open_kfid or not row.entrance.is_enabled:
+    if row is None or not open_kfid or not row.entrance.is_enabled or _goes_on(row):
         return False
-    client = client_of(registry.row_of(row.entrance))
-    try:
-        client.move_session(open_kfid=open_kfid, external_user_id=row.identity.value, state=ServiceState.ENDED)
-    except WeComError as error:
-        log.info("wecom session not ended", conversation=str(conversation_id), code=error.code)
-        return False
-    return True
+    with places.place_if_free(row.tenant_id) as has_place:
+        # After the end of the session WeCom takes nothing more, not even what was written before.
+        if not has_place or _is_replying(row):
+            _tell(row.pk, in_seconds=AGAIN_SECONDS)
+            return False
+        client = client_of(registry.row_of(row.entrance))
+        try:
+            client.move_session(open_kfid=open_kfid, external_user_id=row.identity.value, state=ServiceState.ENDED)
+        except WeComError as error:
+            log.info("wecom session not ended", conversation=str(conversation_id), code=error.code)
+            return False
+        return True
+
+
+def _goes_on(row: Conversation) -> bool:
+    same = Conversation.objects.filter(entrance=row.entrance, identity=row.identity, thread=row.thread)
+    return same.filter(status__in=OPEN_STATUSES).exists()
+
+
+def _is_replying(row: Conversation) -> bool:
+    """Return whether messaging has not sent, or given up, all of the last replies, such as the link to rate with."""
+    replied = Line.objects.filter(conversation=row, message_id__isnull=False).order_by("-seq").values_list("message_id", flat=True)
+    return any(state in ON_THE_WAY for state, _error in outcomes(pk for pk in replied[:REPLIES] if pk).values())

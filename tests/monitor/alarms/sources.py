@@ -19,10 +19,12 @@ from posthaste.lib import heartbeat, redis
 from posthaste.lib.flow.limiter import limiter
 from posthaste.lib.heartbeat import Process
 from routing.intents import unloadable
-from routing.models import BusinessCalendar, CalendarDay, Clock
+from routing.models import Arrival, BusinessCalendar, CalendarDay, Clock
 from tests.builders import TESTER, make_endpoint, make_message, make_provider, make_tenant
 from tests.jobs.builders import make_plan
+from tests.routing.builders import make_entrance
 from tests.routing.calendars.builders import make_calendar
+from tests.routing.conversations.builders import make_arrival
 from tests.routing.service_levels.builders import make_clock, make_ticket
 from tracing.services.totals import Totals
 
@@ -209,6 +211,15 @@ def endpoint() -> Source:
     )
 
 
+def lost_arrival() -> Source:
+    """Give an arrival up, and process it after all."""
+    return Source(
+        lambda: make_arrival(make_entrance(make_tenant(slug="lost")), state="failed", finished_at=LONG_AGO),
+        lambda: Arrival.objects.update(state="done"),
+        "tenant=lost",
+    )
+
+
 def late_clock() -> Source:
     """Breach a clock, and stop it."""
     return Source(
@@ -269,6 +280,7 @@ def sources() -> dict[str, Source]:
             instance(number=1, errors={"queues": "version 1: max_backlog: too small"}), instance(number=1), "module=queues", make=release
         ),
         "intent-model-unloadable": Source(partial(unloadable.note, 7, 3), partial(unloadable.settle, 7)),
+        "arrivals-failed": lost_arrival(),
         "service-level-breached": late_clock(),
         "calendar-without-holidays": empty_calendar(),
         "job-failed": job(),

@@ -199,6 +199,30 @@ def test_what_can_go_nowhere_keeps_nothing_from_overflowing(tenant: Tenant, monk
     assert asked.group == general
 
 
+def test_what_can_not_overflow_keeps_nothing_else_from_it(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "PAGE", 2)
+    general, full, other = make_group(tenant, at=NOW), make_group(tenant, "full", at=NOW), make_group(tenant, "other", at=NOW)
+    for group, decision in ((general, {}), (full, {"overflowed": ["general"]})):
+        for _ in range(2):
+            make_waiting(tenant, group, at=NOW - timedelta(hours=1), decision=decision)
+    asked = make_waiting(tenant, other, at=NOW)
+    assert overflow(tenant.pk, now=NOW + timedelta(minutes=10)) == 1
+    asked.refresh_from_db()
+    assert asked.group == general
+
+
+def test_where_very_many_are_assigned_the_last_ones_tell_the_wait(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "MAX_RATED", 2)
+    group = make_group(tenant, at=NOW)
+    agent = make_agent(tenant, group, at=NOW)
+    for minutes in (29, 28, 2, 1):
+        done = make_waiting(tenant, group, at=NOW, status=ConversationStatus.RESOLVED)
+        Span.objects.create(
+            tenant=tenant, conversation=done, agent=agent, cause="rule", started_at=NOW - timedelta(minutes=minutes), ended_at=NOW
+        )
+    assert queueing.expected_wait(tenant.pk, group.pk, place=1, now=NOW) == 60
+
+
 def test_an_agent_who_left_the_desk_gets_nothing(tenant: Tenant) -> None:
     group = make_group(tenant, at=NOW)
     make_agent(tenant, group, at=NOW, presence="offline")

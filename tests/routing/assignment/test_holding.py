@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry, Tenant
+from accounts.services import people
 from posthaste.lib.problems import Invalid
 from routing.assignment import attendance, holding, moving, presence, sweeping
 from routing.assignment.attendance import Sign
@@ -136,8 +139,39 @@ def test_what_no_other_agent_can_take_does_not_keep_a_sweep_from_what_one_can(te
     make_agent(tenant, at=NOW, **{**languages, "languages": ["de"]}, presence="offline")
     other = make_agent(tenant, at=NOW, **{**languages, "languages": ["en"]})
     later = NOW + timedelta(minutes=70)
-    assert [move_from_the_silent(tenant_id=tenant.pk, now=later) for _time in range(3)] == [0, 1, 0]
+    assert [move_from_the_silent(tenant_id=tenant.pk, now=later) for _time in range(3)] == [1, 0, 0]
     assert (holder(german), holder(english)) == (silent, other)
+
+
+def test_that_no_one_has_room_is_found_out_once_for_all_that_wait(tenant: Tenant) -> None:
+    silent, later = make_agent(tenant, at=NOW, capacity=9, languages=["en"]), NOW + timedelta(minutes=5)
+    for _ in range(4):
+        make_waiting(tenant, at=NOW, language="en")
+    assert run(tenant) == 4
+    make_agent(tenant, at=NOW, capacity=1, load=1)
+    make_agent(tenant, at=NOW, languages=["zh"])  # there, and can't take them
+    with CaptureQueriesContext(connection) as asked:
+        assert move_from_the_silent(tenant_id=tenant.pk, now=later) == 0
+    assert len(asked) <= 3
+    other = make_agent(tenant, at=NOW, capacity=2, languages=["en"])
+    assert move_from_the_silent(tenant_id=tenant.pk, now=later) == 2
+    assert loads(silent, other) == [2, 2]
+
+
+@pytest.mark.parametrize("is_automatic", [True, False])
+def test_what_an_agent_had_whose_user_is_deleted_waits_again_or_can_be_taken(tenant: Tenant, is_automatic: bool) -> None:
+    gone, other = make_agent(tenant, at=NOW), make_agent(tenant, at=NOW, presence="offline")
+    waits, answered = make_waiting(tenant, at=NOW), make_waiting(tenant, at=NOW)
+    for asked in (waits, answered):
+        holding.claim(conversation=asked, agent=gone, by=TESTER, now=NOW)
+    Conversation.objects.filter(pk=answered.pk).update(unanswered_since=None)
+    people.delete_user(user=gone.user, by=TESTER)
+    with assignment.set(is_automatic=is_automatic):
+        assert queue_of_the_absent(tenant_id=tenant.pk, now=NOW) == 1
+    waits.refresh_from_db()
+    assert (waits.status, waits.agent) == (ConversationStatus.QUEUED, None)
+    holding.claim(conversation=answered, agent=other, by=TESTER, now=NOW)
+    assert (holder(answered), loads(other)) == (other, [1])
 
 
 def test_what_was_claimed_stays_with_a_silent_agent(tenant: Tenant) -> None:

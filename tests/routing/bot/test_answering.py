@@ -305,6 +305,18 @@ def test_idle_conversations_are_resolved_or_handed_over(tenant: Tenant, monkeypa
     assert sum(day.turns.get("answer", 0) for day in days) == 1
 
 
+def test_what_is_never_resolved_keeps_nothing_else_from_its_end(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "MOST", 1)
+    enable(resolve_minutes=0, hand_over_minutes=10)
+    done, open_question = make_with_bot(tenant, "Where is my parcel?"), make_with_bot(tenant, "blorb")
+    know(monkeypatch, make_entry(tenant))
+    answering.answer(done.pk)
+    know(monkeypatch, None)
+    answering.answer(open_question.pk)
+    assert sweeping.end_idle(now=timezone.now() + timedelta(minutes=11)) == 1
+    assert turns(open_question)[-1][1:] == ("hand_over", "idle")
+
+
 def recognize(given: list[str], *, tenant_id: int) -> list[Recognized]:
     return [Recognized("", 0.2, (), "zh" if text.startswith("订") else "en", 3, "threshold") for text in given]
 

@@ -15,6 +15,7 @@ from routing.conversations.arrivals import owner_of
 from routing.conversations.replies import Author
 from routing.customers import attributes, erasing, exporting, identities, merging
 from routing.customers.erasing import OpenConversations
+from routing.desk import noting
 from routing.links import making
 from routing.models import (
     Arrival,
@@ -24,12 +25,14 @@ from routing.models import (
     ConversationStatus,
     Customer,
     CustomerAttribute,
+    Draft,
     Entrance,
     EntranceKind,
     Identity,
     IdentityKind,
     Line,
     LinkPurpose,
+    Notice,
     SafeLink,
     Utterance,
     UtteranceState,
@@ -38,6 +41,7 @@ from routing.models import (
 from routing.processing import process
 from tests.builders import TESTER, make_message, make_suppression, make_tenant
 from tests.crowds import at_once
+from tests.routing.assignment.builders import make_agent
 from tests.routing.builders import make_conversation, make_way
 from tests.routing.conversations.builders import make_arrival
 from tests.routing.customers.builders import make_attachment, make_known, make_line
@@ -98,6 +102,15 @@ def test_erasing_leaves_nothing_that_tells_who_it_was_or_what_they_wrote() -> No
     }  # fmt: skip
     assert Customer.objects.filter(erased_at=NOW).count() == 2, "the rows stay to be counted"
     assert [entry["what"] for entry in answer.kept][1] == "Entries of the suppression list"
+
+
+def test_erasing_takes_drafts_along_and_what_agents_were_told() -> None:
+    customer = make_full()
+    talk, agent = customer.conversations.order_by("pk")[0], make_agent(customer.tenant, at=NOW)
+    Draft.objects.create(agent=agent, conversation=talk, text=f"Dear Ada, {SECRET}", changed_at=NOW)
+    noting.add_note(conversation=talk, agent=None, text=f"Ada says: {SECRET}", mentions=[agent.pk], by=TESTER, now=NOW)
+    erase(customer)
+    assert (Draft.objects.count(), Notice.objects.count()) == (0, 0)
 
 
 def test_erasing_twice_changes_nothing_and_says_when_it_was_done() -> None:

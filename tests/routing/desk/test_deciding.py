@@ -20,6 +20,7 @@ from routing.models import (
     ConversationStatus,
     Customer,
     Draft,
+    Entrance,
     EntranceKind,
     IdentityKind,
     Line,
@@ -76,6 +77,9 @@ def test_a_closed_conversation_is_reopened_unless_another_has_begun(tenant: Tena
     problem = mei.refused(conversation, "reopen")
     assert (problem["code"], problem["conversation"]) == ("another_is_open", str(other.pk))
     mei.do(other, "resolve")
+    # The page of a chat goes from one conversation to the next, and would not show what is written in the one before.
+    assert mei.refused(conversation, "reopen")["conversation"] == str(other.pk)
+    Entrance.objects.filter(pk=conversation.entrance_id).update(kind=EntranceKind.EMAIL)
     assert mei.do(conversation, "reopen")["row"]["status"] == "assigned"
     assert mei.refused(conversation, "reopen")["status"] == 409
 

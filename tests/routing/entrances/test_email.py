@@ -262,6 +262,16 @@ def test_a_message_nested_ten_thousand_deep_is_kept_as_a_file(content: bytes) ->
     assert (found.details["unreadable"], [file.name for file in found.files]) == (True, ["message.eml"])
 
 
+def test_a_message_that_breaks_a_library_is_kept_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_text: str) -> str:
+        raise TypeError("a kind of text that was never seen")
+
+    monkeypatch.setattr(mime, "without_quotes", fail)
+    content = b"From: ada@customer.example\r\nSubject: My lamp\r\n\r\nIt is broken."
+    found = mime.read(content, own_addresses=(), received_at=timezone.now())
+    assert (found.text, [file.content for file in found.files], found.details["unreadable"]) == ("My lamp", [content], True)
+
+
 def test_files_and_html_are_taken() -> None:
     pdf = base64.encodebytes(b"%PDF-1.4 invoice").decode()
     content = (

@@ -135,3 +135,25 @@ def test_mailboxes_that_cannot_be_read_hold_up_no_other(monkeypatch: pytest.Monk
         watcher.look()
         Mailbox.objects.update(lease_until=None)  # each has failed, and rested
     assert set(begun) == {entrance.pk for entrance in made}
+
+
+def test_whatever_ends_a_watch_is_said_and_tried_later(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_given: object, **_options: object) -> int:
+        raise TypeError("a message of a kind that was never seen")
+
+    monkeypatch.setattr(taking, "take_new", fail)
+    lease = new_id()
+    assert taking.take_lease(entrance.pk, lease=lease)
+    watch._serve(entrance.pk, lease)
+    row = Mailbox.objects.get()
+    assert (row.error, row.lease_token) == ("TypeError: a message of a kind that was never seen", None)
+    assert row.lease_until
+    assert row.lease_until > timezone.now() + timedelta(seconds=10)
+
+
+def test_what_names_no_sender_stays_unread_for_people(entrance: Entrance, server: Server) -> None:
+    assert fetched(entrance) == 0
+    server.deliver(b"Subject: s\r\n\r\nhi\r\n")
+    server.deliver(message("hello"))
+    assert fetched(entrance) == 1
+    assert server.unread() == 1

@@ -20,8 +20,10 @@ from posthaste.env import ROOT
 from posthaste.lib.problems import Conflict
 from routing.conversations import attachments, replies, resolving
 from routing.conversations.replies import Author
+from routing.desk import states
 from routing.entrances.wecom_kf import pulling, quota, sessions, wanted
 from routing.models import Arrival, Conversation, Entrance, EntranceKind, KfCursor, Line
+from routing.processing import process
 from tests.builders import TESTER
 from tests.peers.wecom import ASSISTANT, CUSTOMER, ENDED, KF, SERVICER, WeCom
 from tests.routing.entrances.builders import call_back, lines_of, make_wecom, path_of
@@ -240,6 +242,33 @@ def test_a_resolved_conversation_ends_its_session(entrance: Entrance, wecom: WeC
     resolving.resolve(conversation=row, by=TESTER, now=timezone.now())
     assert sessions.end_session(row.pk)
     assert wecom.sessions[KF, CUSTOMER].state == ENDED
+
+
+def test_a_session_ends_after_the_last_reply_and_not_while_the_customer_writes(entrance: Entrance, wecom: WeCom) -> None:
+    conversation = asked(entrance, wecom)
+    line = reply(conversation, "Bitte bewerten Sie uns")
+    row = Conversation.objects.select_related("entrance").get(pk=conversation.pk)
+    states.close(conversation=row, by=TESTER, now=timezone.now())
+    assert not sessions.end_session(row.pk), "nothing could be sent any more"
+    assert sent(line).status == Status.SENT
+
+    other = asked(entrance, wecom, "noch etwas")
+    assert other.pk != row.pk
+    assert not sessions.end_session(row.pk)
+    states.close(conversation=other, by=TESTER, now=timezone.now())
+    assert sessions.end_session(row.pk)
+
+
+def test_a_picture_is_waited_for_while_wecom_is_away(entrance: Entrance, wecom: WeCom) -> None:
+    wecom.media["M1"] = "image/png", "a.png", b"\x89PNG\r\n\x1a\n" + b"0" * 30
+    wecom.customer_writes(kind="image", media_id="M1")
+    pulled(entrance, wecom)
+    for _ in range(7):
+        wecom.answer_error(call="media/get", code=-1)
+        process.process_arrivals()
+        Arrival.objects.update(lease_until=None)
+    assert [(row.state, row.attempts) for row in Arrival.objects.all()] == [("pending", 0)]
+    assert [(line.text, line.attachments.count()) for line in lines_of(entrance)] == [("", 1)]
 
 
 def test_a_reply_that_wecom_did_not_deliver_is_marked_failed(entrance: Entrance, wecom: WeCom) -> None:

@@ -77,6 +77,7 @@ def test_a_model_that_was_changed_is_not_loaded_and_the_one_before_goes_on(tenan
     activate_model(model=first, by=TESTER, now=timezone.now())
     clock.now += live.RETRY_SECONDS
     assert intents(tenant, "green tea") == [("tea", first.number)]
+    assert unloadable.number() == 0
 
 
 def test_texts_are_recognized_while_the_database_is_away(tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +91,7 @@ def test_texts_are_recognized_while_the_database_is_away(tenant: Tenant, clock: 
     clock.now += 60
     assert intents(tenant, "green tea") == [("tea", first.number)]
     assert [one.model for one in recognize(["hello"], tenant_id=make_tenant("Other").pk)] == [live.STARTING]
+    assert unloadable.number() == 0, "nothing is wrong with a model"
 
 
 def test_what_is_less_sure_than_the_configuration_wants_has_no_intent(tenant: Tenant, clock: Clock) -> None:

@@ -60,6 +60,18 @@ def test_a_customers_text_reopens_the_ticket_that_was_resolved_last_if_none_is_o
     assert [status_of(one) for one in (older, newer)] == ["resolved", "resolved"]
 
 
+def test_a_text_takes_up_the_tickets_of_conversations_that_were_merged_into_its_own(tenant: Tenant) -> None:
+    kept, merged, agent = make_asked(tenant), make_asked(tenant), make_agent(tenant, at=NOW)
+    waiting = make_ticket(tenant, conversation=merged, agent=agent, status="waiting")
+    resolved = make_ticket(tenant, conversation=kept, agent=agent, status="resolved")
+    Conversation.objects.filter(pk=merged.pk).update(merged_into=kept, status="closed")
+    customer_writes(kept)
+    assert [status_of(one) for one in (waiting, resolved)] == ["in_progress", "resolved"], "it is about the one that is open"
+    untaken = make_ticket(tenant, conversation=merged)
+    reply(conversation=kept, author=Author(agent=agent), text="It is on its way.", by=TESTER, now=LATER)
+    assert status_of(untaken) == "in_progress"
+
+
 def test_a_customers_text_in_the_conversation_of_a_merged_ticket_reaches_the_one_that_goes_on(tenant: Tenant) -> None:
     talk, kind = make_asked(tenant), make_type(tenant)
     merged, target = make_ticket(tenant, kind, conversation=talk), make_ticket(tenant, kind, agent=make_agent(tenant, at=NOW))
