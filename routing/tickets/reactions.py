@@ -45,11 +45,13 @@ from routing.tickets.family import family_ids, root_of
 from routing.tickets.history import Happening, write
 from routing.tickets.opening import NewTicket, open_ticket
 from routing.tickets.progress import is_in_time
-from routing.tickets.storing import lock_all
+from routing.tickets.storing import lock_all, update
 from routing.tickets.transitions import ASSIGNED, BOT, IN_PROGRESS, MERGED, NEW, QUEUED, RESOLVED, WAITING, is_possible, move
 
 log = structlog.get_logger(__name__)
 PLATFORM = Actor.system("tickets")
+#: In the data of a line: the id of the ticket that its customer wrote it about, on the ticket's page in the portal.
+ABOUT = "about_ticket"
 #: Those that no agent has taken up.
 UNTAKEN = (NEW, BOT, QUEUED)
 #: What watchers are told of.
@@ -66,19 +68,37 @@ TOLD_TO_WATCHERS = frozenset(
 
 @conversation_hooks.on_received
 def customers_wrote(received: Sequence[Received], now: datetime) -> None:
-    """Take up what waited for the customer, and reopen what was resolved."""
-    found = _tickets([one.conversation.pk for one in received], (*OPEN_TICKETS, RESOLVED, MERGED))
+    """Take up what waited for the customer, and reopen what was resolved; of a line about one ticket, see `answers_came`."""
+    found = _tickets([one.conversation.pk for one in received if ABOUT not in one.line.data], (*OPEN_TICKETS, RESOLVED, MERGED))
     if not found:
         return
     for rows in _by_conversation(found).values():
         still_open = [row for row in rows if row.status in OPEN_TICKETS]
-        hooks.tell_asked(still_open, now=now)
-        for row in still_open:
-            if row.status == WAITING:
-                agent = _active_agent(row)
-                move(row, to=IN_PROGRESS if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
+        _take_up(still_open, now)
         if not still_open:
             _reopen_latest([row for row in rows if row.status == RESOLVED], now)
+
+
+@conversation_hooks.on_received
+def answers_came(received: Sequence[Received], now: datetime) -> None:
+    """Let the tickets go on, or open them again, that lines were written about: in the conversation of the line from now on."""
+    for one in received:
+        talk, about = one.conversation, one.line.data.get(ABOUT)
+        own = Ticket.objects.filter(pk=UUID(about), tenant_id=talk.tenant_id).first() if about else None
+        if own is None:
+            continue
+        root = root_of(own)
+        rows = lock_all({own.pk, root.pk}, tenant_id=talk.tenant_id)
+        own, row = rows[own.pk], rows[root.pk]
+        if own.conversation_id != talk.pk:  # it had none, or that one is over
+            before = str(own.conversation_id or "")
+            update(own, now=now, conversation=talk)
+            write(own, Happening.CHANGED, by=Actor.recipient(), now=now, changes={"conversation": [before, str(talk.pk)]})
+            hooks.tell_changed(own, ["conversation"], now=now)
+        if row.status in OPEN_TICKETS:
+            _take_up([row], now)
+        else:
+            _reopen_latest([row] if row.status == RESOLVED else [], now)
 
 
 @conversation_hooks.on_received
@@ -178,6 +198,15 @@ def _tickets(conversation_ids: Collection[UUID], statuses: Iterable[TicketStatus
         # Read again under the lock: another may have moved one meanwhile.
         found += [row for row in lock_all(wanted, tenant_id=tenant_id).values() if row.status in wanted_statuses and row.status != MERGED]
     return found
+
+
+def _take_up(rows: Sequence[Ticket], now: datetime) -> None:
+    """Put open tickets in progress again that waited for the customer who has written."""
+    hooks.tell_asked(rows, now=now)
+    for row in rows:
+        if row.status == WAITING:
+            agent = _active_agent(row)
+            move(row, to=IN_PROGRESS if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
 
 
 def _by_conversation(rows: Iterable[Ticket]) -> dict[UUID | None, list[Ticket]]:
