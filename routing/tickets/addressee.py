@@ -1,6 +1,6 @@
-"""To whom a ticket without a conversation is addressed: the customer, as they were known when it was opened.
+"""The addressee of a ticket without a conversation: the customer, as they were known when it was opened.
 
-The event that opens it keeps the identities. A customer may lose one later: somebody else proves it, a merge is undone. Then the ticket is
+The event that opens it keeps the identities. A customer may lose one later: another customer proves it, a merge is undone. Then the ticket is
 not shown to who is left.
 """
 

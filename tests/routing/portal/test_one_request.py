@@ -1,4 +1,4 @@
-"""The page of a ticket: what it shows of it and to whom, answering, reopening, rating."""
+"""The page of a ticket: what it shows and who sees it, answering, reopening, rating."""
 
 from datetime import timedelta
 from typing import Any

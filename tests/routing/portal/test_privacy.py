@@ -41,7 +41,7 @@ def claimer(entrance: Entrance) -> Visitor:
 
 
 def signed(entrance: Entrance, own_id: str, email: str = "") -> Visitor:
-    """Return a visitor whom the host site has signed."""
+    """Return a visitor that the host site has signed."""
     also = (SenderName(IdentityKind.EMAIL, email, verified=True),) if email else ()
     found = Visitor(entrance)
     visitor = Signed(SenderName(IdentityKind.OWN, own_id, verified=True), also, "en", {})
