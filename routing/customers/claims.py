@@ -26,9 +26,10 @@ def give(identity: Identity, *, to: Customer, by: Actor, now: datetime) -> None:
     Both customers are locked by the caller. Tickets without a conversation stay: they are of the customer, not of an address.
     """
     before = identity.customer_id
-    conversations = Conversation.objects.filter(identity=identity, customer=before)
-    Ticket.objects.filter(conversation__in=list(conversations.values_list("pk", flat=True)), customer=before).update(customer=to)
-    conversations.update(customer=to)
+    conversations = list(Conversation.objects.filter(identity=identity, customer=before).values_list("pk", flat=True))
+    # Conversations before tickets, as all who change both do.
+    Conversation.objects.filter(pk__in=conversations).update(customer=to)
+    Ticket.objects.filter(conversation__in=conversations, customer=before).update(customer=to)
     SafeLink.objects.filter(customer=before, data__identity=str(identity.pk)).update(customer=to)
     Identity.objects.filter(pk=identity.pk).update(customer=to, verified_at=now)
     identity.customer, identity.verified_at = to, now

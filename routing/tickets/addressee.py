@@ -1,7 +1,7 @@
 """The addressee of a ticket without a conversation: the customer, as they were known when it was opened.
 
-The event that opens it keeps the identities. A customer may lose one later: another customer proves it, a merge is undone. Then the ticket is
-not shown to who is left.
+The event that opens it keeps the identities. A customer may lose one later: another customer proves it, a merge is undone. Then the ticket
+is not shown to who is left.
 """
 
 from collections.abc import Collection
