@@ -206,7 +206,8 @@ def _place(new: NewTicket) -> tuple[SkillGroup | None, Agent | None]:
         return new.type.group, None
     if talk is None:
         return None, None
-    return talk.group, talk.agent if talk.status == ConversationStatus.ASSIGNED else None
+    agent = talk.agent if talk.status == ConversationStatus.ASSIGNED else None
+    return places.group_for(agent, kept=talk.group), agent
 
 
 def _must_be_usable(new: NewTicket, *, public_only: bool) -> None:

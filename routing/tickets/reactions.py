@@ -39,7 +39,7 @@ from routing.models import (
     TicketType,
     TicketWatcher,
 )
-from routing.tickets import hooks
+from routing.tickets import hooks, places
 from routing.tickets.changing import tell_agent
 from routing.tickets.family import family_ids, root_of
 from routing.tickets.history import Happening, write
@@ -135,7 +135,7 @@ def conversations_moved(conversation_ids: Collection[UUID], now: datetime) -> No
         if to is None or to == row.status or not is_possible(row.status, to):
             continue
         agent = talk.agent if to == ASSIGNED else None
-        move(row, to=to, by=PLATFORM, now=now, agent=agent, group=row.group or talk.group)
+        move(row, to=to, by=PLATFORM, now=now, agent=agent, group=places.group_for(agent, kept=row.group or talk.group))
 
 
 @conversation_hooks.on_replied
@@ -148,7 +148,8 @@ def agent_answered(conversation: Conversation, line: Line, now: datetime) -> Non
     for row in rows:
         is_own = row.agent_id == agent.pk or (row.agent is None and row.group_id in (None, conversation.group_id))
         if is_own and row.status in (*UNTAKEN, ASSIGNED):
-            move(row, to=IN_PROGRESS, by=Actor.of_user(agent.user), now=now, agent=agent)
+            group = places.group_for(agent, kept=row.group, had=row.agent_id)
+            move(row, to=IN_PROGRESS, by=Actor.of_user(agent.user), now=now, agent=agent, group=group)
     hooks.tell_answered(rows, now=now)
 
 

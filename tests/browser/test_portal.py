@@ -345,6 +345,8 @@ def test_a_visitor_follows_a_request_answers_reopens_and_rates_it_with_one_thumb
     lin = make_agent(entrance.tenant, "Lin")
     replies.reply(conversation=conversation, author=Author(agent=lin), text="Which lamp is it?", by=TESTER, now=timezone.now())
     page.locator("#request-done a", has_text="My requests").click()
+    page.locator("#requests a", has_text="Money back").wait_for()
+    keep(page, "requests-390")
     page.locator("#requests a", has_text="Money back").click()
     page.locator(".line.theirs", has_text="Which lamp is it?").wait_for()
     assert "A-1042" in page.locator("#facts").inner_text()
