@@ -13,8 +13,8 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Conflict, Invalid, NotFound
 from routing.actions import Action
-from routing.customers import values
-from routing.customers.finding import lock_changeable
+from routing.customers import claims, values
+from routing.customers.finding import lock_changeable, lock_customers, owners
 from routing.models import Conversation, Customer, Identity
 
 EDITABLE = ("name", "language", "note")
@@ -43,7 +43,7 @@ def create(*, tenant_id: int, fields: Mapping[str, Any], identities: list[NewIde
     )
     audit.record(by=by, action=Action.CUSTOMER_CREATE, target=customer.pk, tenant_id=tenant_id, detail={"identities": len(identities)})
     for index, identity in enumerate(identities):
-        _store(customer, identity, field=f"identities[{index}].value", now=now)
+        _store(customer, identity, field=f"identities[{index}].value", by=by, now=now)
     return customer
 
 
@@ -67,17 +67,19 @@ def change_fields(*, customer_id: UUID, tenant_id: int, fields: Mapping[str, str
 
 @transaction.atomic
 def add_identity(*, customer_id: UUID, tenant_id: int, identity: NewIdentity, by: Actor, now: datetime) -> Identity:
-    """Add an identity to a customer.
+    """Add an identity to a customer. One that is verified, and that another customer only said was theirs, goes from there to this one.
 
     Raises:
         Invalid: its value is wrong.
         Conflict: another customer has it, with that customer's id; or the customer was merged or erased.
         NotFound: there is no such customer.
     """
+    if identity.verified:  # both, in the one order of all that lock several
+        lock_customers([customer_id, *owners(identity.value, tenant_ids=[tenant_id], kind=identity.kind)], tenant_id=tenant_id)
     customer = lock_changeable(customer_id, tenant_id=tenant_id)
     if Identity.objects.filter(customer=customer).count() >= MAX_IDENTITIES:
         raise Conflict(_("A customer has at most {n} identities.").format(n=MAX_IDENTITIES))
-    row = _store(customer, identity, field="value", now=now)
+    row = _store(customer, identity, field="value", by=by, now=now)
     detail = {"identity_added": str(row.pk), "kind": row.kind, "verified": identity.verified}
     audit.record(by=by, action=Action.CUSTOMER_CHANGE, target=customer_id, tenant_id=tenant_id, detail=detail)
     return row
@@ -102,7 +104,7 @@ def remove_identity(*, customer_id: UUID, tenant_id: int, identity_id: UUID, by:
     audit.record(by=by, action=Action.CUSTOMER_CHANGE, target=customer_id, tenant_id=tenant_id, detail=detail)
 
 
-def _store(customer: Customer, identity: NewIdentity, *, field: str, now: datetime) -> Identity:
+def _store(customer: Customer, identity: NewIdentity, *, field: str, by: Actor, now: datetime) -> Identity:
     try:
         value = values.normalise(identity.kind, identity.value)
     except ValueError as error:
@@ -123,6 +125,11 @@ def _store(customer: Customer, identity: NewIdentity, *, field: str, now: dateti
             )
     except IntegrityError:
         row = same.get()
+    if row.customer_id != customer.pk and verified_at and row.verified_at is None:
+        lock_customers([row.customer_id], tenant_id=customer.tenant_id)  # held already, or the other is new, which no one waits for
+        row = same.get()
+        if row.verified_at is None:
+            claims.give(row, to=customer, by=by, now=now)
     if row.customer_id != customer.pk:
         said = _("Another customer has this identity. Merge the two customers, or remove it there first.")
         raise Conflict(said, customer=str(row.customer_id)) from None

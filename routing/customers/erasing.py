@@ -199,7 +199,7 @@ def _identities(own: list[UUID], tenant_id: int) -> dict[str, int]:
     # What was sent is still counted; to which customer it went is not known any more.
     for ids in _steps(list(rows.filter(kind=IdentityKind.WECOM).values_list("value", flat=True))):
         Welcome.objects.filter(entrance__tenant=tenant_id, external_user_id__in=ids).update(external_user_id="")
-    PortalSession.objects.filter(identity__in=rows).delete()
+    PortalSession.objects.filter(Q(identity__in=rows) | Q(proved__in=rows)).delete()
     Follow.objects.filter(identity__in=rows).delete()
     rows.filter(conversations=None).delete()
     rows.update(value=Concat(Value(ERASED), Cast(F("pk"), CharField())), name="", verified_at=None)

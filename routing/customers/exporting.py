@@ -109,11 +109,12 @@ def _conversations(customers: list[UUID]) -> list[Json]:
     ratings: dict[UUID, list[Json]] = {}
     for rating in Satisfaction.objects.filter(conversation__customer__in=customers).order_by("pk"):
         ratings.setdefault(rating.conversation_id, []).append(_columns(rating, "score", "comment", "asked_at", "answered_at"))
-    rows = Conversation.objects.filter(customer__in=customers).select_related("entrance").order_by("pk")
+    rows = Conversation.objects.filter(customer__in=customers).select_related("entrance", "identity").order_by("pk")
     return [
         {
             **_columns(row, "id", "identity_id", "subject", "status", "language", "intent", "priority", "created_at", "resolved_at"),
             "entrance": row.entrance.name,
+            "identity_verified_at": row.identity.verified_at,
             "lines": lines.get(row.pk, []),
             "attachments": files.get(row.pk, []),
             "ratings": ratings.get(row.pk, []),

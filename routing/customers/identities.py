@@ -2,7 +2,8 @@
 
 The customers of all names of a sender are locked before anything is decided, so that a merge and a text that comes in at the same time see
 each other. Names that are verified in the same request belong to one person: two customers that they lead to merge, unless their verified
-identities contradict each other or a person has said that they are two. Everything else is only suggested.
+identities contradict each other or a person has said that they are two. A name that was only said before goes to who proves it. Everything
+else is only suggested.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from django.db import transaction
 
 from accounts.services.audit import Actor
 from routing.contract import SenderName
-from routing.customers import merging, suggestions
+from routing.customers import claims, merging, suggestions
 from routing.customers.finding import lock_customers
 from routing.customers.values import as_stored, has_form, shown_name
 from routing.models import Customer, Identity
@@ -186,8 +187,12 @@ def _join(
         other = customers[row.customer_id]
         if other.pk == owner.pk or other.pk == found[own].customer_id:
             continue
-        proven = names[own].verified and names[key].verified and row.verified_at is not None
-        if not proven or suggestions.is_decided(owner.pk, other.pk):
+        proven, decided = names[own].verified and names[key].verified, suggestions.is_decided(owner.pk, other.pk)
+        if proven and row.verified_at is None and (decided or claims.knows_others(other, _proved_now(names, found))):
+            suggestions.suggest(owner, other, reason=f"shared:{key[0]}", now=now)
+            claims.give(row, to=owner, by=SYSTEM, now=now)
+            continue
+        if not proven or decided:
             suggestions.suggest(owner, other, reason=f"shared:{key[0]}", now=now)
             continue
         kept, merged = sorted((owner, other), key=lambda customer: customer.pk)
@@ -204,6 +209,10 @@ def _join(
             if moved.customer_id == merged.pk:
                 moved.customer_id = kept.pk
     return owner
+
+
+def _proved_now(names: Mapping[Key, SenderName], found: Mapping[Key, Identity]) -> list[Identity]:
+    return [row for key, row in found.items() if names[key].verified]
 
 
 def _note(names: Mapping[Key, SenderName], found: Mapping[Key, Identity], owner: Customer, language: str, now: datetime) -> None:

@@ -172,7 +172,8 @@ def watch(asked: Asked) -> str:
 
 def merge(asked: Asked) -> str:
     """Merge the ticket into another."""
-    target = merging.merge(into=asked.other(), version=asked.version, **asked.common)
+    across = asked.given.get("across_customers") == "1"
+    target = merging.merge(into=asked.other(), across_customers=across, version=asked.version, **asked.common)
     return _("Merged into #{n}. It can be undone here.").format(n=target.number)
 
 

@@ -24,7 +24,7 @@ from routing.desk.seats import seat_of
 from routing.desk.ticket_access import TENANT, Reader, may_see, may_work
 from routing.desk.ticket_actions import Asked
 from routing.models import OPEN_TICKETS, Conversation, Customer, Ticket, TicketKind, TicketPriority, TicketStatus, TicketType
-from routing.tickets import exporting, finding, opening, progress
+from routing.tickets import exporting, finding, merging, opening, progress
 from routing.tickets.opening import NewTicket
 from routing.tickets.types import title_of
 
@@ -147,6 +147,9 @@ def ticket(request: HttpRequest, number: int) -> HttpResponse:
             raise NotFound
     except progress.NotDone as problem:
         return _shown(request, reader.ticket(row.number), status=problem.status, undone=problem_text(problem))
+    except merging.DifferentCustomers as problem:
+        two = {"one": problem.extra["customers"][0], "other": problem.extra["customers"][1], "said": problem_text(problem)}
+        return _shown(request, reader.ticket(row.number), status=problem.status, across=two)
     except (Conflict, Invalid) as problem:
         kept = {f"{do}_{name}": request.POST.get(name, "") for name in ("text", "subject", "to") if do in ("note", "write")}
         return _shown(request, reader.ticket(row.number), status=problem.status, wrong=problem_text(problem), **kept)

@@ -67,7 +67,12 @@ class Addresses:
     @property
     def choices(self) -> list[tuple[str, str]]:
         """The ids, and what a page shows of them."""
-        return [(str(row.pk), f"{row.get_kind_display()}: {mask_identity(row.kind, row.value)}") for row in self.identities]
+        return [(str(row.pk), _shown(row)) for row in self.identities]
+
+
+def _shown(row: Identity) -> str:
+    shown = f"{row.get_kind_display()}: {mask_identity(row.kind, row.value)}"
+    return shown if row.verified_at is not None else _("{address} (not verified)").format(address=shown)
 
 
 def ways_to_write(ticket: Ticket) -> Addresses:

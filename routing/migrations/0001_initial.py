@@ -573,6 +573,7 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(verbose_name='expires')),
                 ('entrance', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to='routing.entrance', verbose_name='entrance')),
                 ('identity', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to='routing.identity', verbose_name='identity')),
+                ('proved', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='routing.identity', verbose_name='proved address')),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.tenant', verbose_name='tenant')),
             ],
             options={

@@ -279,6 +279,10 @@ class PortalSession(models.Model):
     tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, related_name="+", verbose_name=_("tenant"))
     entrance = models.ForeignKey(Entrance, models.CASCADE, related_name="sessions", verbose_name=_("entrance"))
     identity = models.ForeignKey("routing.Identity", models.CASCADE, related_name="sessions", verbose_name=_("identity"))
+    #: An address that this browser has proved, and no other of the visitor: a link that was sent there began the session.
+    proved = models.ForeignKey(
+        "routing.Identity", models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("proved address")
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     language = models.CharField(_("language"), max_length=16, blank=True)
     created_at = models.DateTimeField(_("created"))

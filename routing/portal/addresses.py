@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from routing.portal import calls, devices, pages, widget  # noqa: F401 - devices says what links to go on elsewhere do
+from routing.portal import calls, devices, pages, request_calls, widget  # noqa: F401 - devices says what links to go on elsewhere do
 
 urlpatterns: list[URLPattern] = [
     path("help/<str:entrance>/", pages.home, name="help-home"),
@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("help/<str:entrance>/a/<str:slug>/", pages.article, name="help-article"),
     path("help/<str:entrance>/request/", pages.request_form, name="help-request"),
     path("help/<str:entrance>/requests/", pages.my_requests, name="help-requests"),
+    path("help/<str:entrance>/requests/<int:number>/", pages.one_request, name="help-one-request"),
     path("help/<str:entrance>/widget.js", widget.script, name="help-widget"),
     path("help/<str:entrance>/demo/", widget.demo, name="help-demo"),
     path("help/<str:entrance>/state/", calls.state, name="help-state"),
@@ -21,4 +22,6 @@ urlpatterns: list[URLPattern] = [
     path("help/<str:entrance>/transcript/", calls.send_transcript, name="help-transcript"),
     path("help/<str:entrance>/device/", calls.go_on_elsewhere, name="help-device"),
     path("help/<str:entrance>/tickets/", calls.tickets, name="help-tickets"),
+    path("help/<str:entrance>/tickets/<int:number>/", request_calls.ticket, name="help-ticket"),
+    path("help/<str:entrance>/tickets/<int:number>/rating/", request_calls.rate, name="help-ticket-rating"),
 ]

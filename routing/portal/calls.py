@@ -13,16 +13,17 @@ from django.utils.translation import gettext as _
 
 from posthaste.lib.addresses import client_ip
 from posthaste.lib.problems import Forbidden, Invalid, NotFound
-from posthaste.ui.badges import shown
 from routing.assignment import business_hours
 from routing.contract import SenderName
 from routing.customers import identities
 from routing.entrances.portal import flood, sessions
 from routing.entrances.portal.views import as_json, body_of, chat_view, session_of
 from routing.models import Conversation, Entrance, IdentityKind, PortalSession, Satisfaction
-from routing.portal import articles, devices, finding, mails, opening, requests, transcripts
+from routing.portal import articles, devices, finding, mails, one_request, opening, requests, transcripts
 from routing.portal.look import CHINESE, Portal, portal_of
+from routing.portal.one_request import Request
 from routing.satisfaction import rating
+from routing.tickets.family import root_of
 
 help_call = partial(chat_view, find=sessions.entrance_at)
 SUGGESTED = 3
@@ -83,10 +84,7 @@ def _own(session: PortalSession, conversation_id: UUID) -> Conversation:
 
 
 def _rating_of(asked: Satisfaction | None) -> dict[str, Any] | None:
-    if asked is None:
-        return None
-    is_open = rating.is_open(asked, now=timezone.now())
-    return {"conversation": str(asked.conversation_id), "score": asked.score, "comment": asked.comment, "open": is_open}
+    return one_request.rating_shape(asked, now=timezone.now())
 
 
 @help_call("GET")
@@ -194,28 +192,27 @@ def go_on_elsewhere(request: HttpRequest, entrance: Entrance) -> HttpResponse:
     return as_json({"url": made.url, "qr": rows, "expires_at": made.row.expires_at.isoformat()}, 201)
 
 
-@help_call("GET", "POST")
-def tickets(request: HttpRequest, entrance: Entrance) -> HttpResponse:
-    """Return the tickets of a visitor (GET), or take in the form of one (POST)."""
+def must_show_tickets(request: HttpRequest, entrance: Entrance) -> Portal:
+    """Return the portal of a request if it takes tickets.
+
+    Raises:
+        Forbidden: it does not.
+    """
     portal = portal_of(request, entrance)
     if not portal.settings.shows_tickets:
         raise Forbidden(_("This portal does not take requests."))
-    session = session_of(request, entrance)
+    return portal
+
+
+@help_call("GET", "POST")
+def tickets(request: HttpRequest, entrance: Entrance) -> HttpResponse:
+    """Return the tickets of a visitor (GET), or take in the form of one (POST)."""
+    portal, session = must_show_tickets(request, entrance), session_of(request, entrance)
     with translation.override(portal.language):
         if request.method == "POST":
             return _open_ticket(request, session, portal)
-        rows = [
-            {
-                "number": ticket.number,
-                "subject": ticket.subject,
-                "type": requests.title_of(ticket.type, chinese=portal.language == CHINESE),
-                "status": (status := requests.status_of(ticket)),
-                "label": str(status.label),
-                "tone": shown(status).tone,
-                "changed_at": ticket.changed_at.isoformat(),
-            }
-            for ticket in requests.tickets_of(session)
-        ]
+        chinese = portal.language == CHINESE
+        rows = [one_request.summary_of(Request(row, root_of(row)), chinese=chinese) for row in requests.tickets_of(session)]
     return as_json({"tickets": rows})
 
 

@@ -1,4 +1,8 @@
-"""A link with which a visitor goes on in another browser: good once, for an hour, and used by a POST only."""
+"""A link with which a visitor goes on in another browser: good once, for an hour, and used by a POST only.
+
+One that was sent by e-mail also proves the address: to the session that it begins, and to no other. The one who asked for it may be a
+stranger who typed the address, so nothing of it becomes visible where it was asked for.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +19,12 @@ from django.utils.translation import gettext as _
 from accounts.selectors import tenant_by_id
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Invalid, NotFound
-from routing.customers.values import ERASED
+from routing.customers.values import ERASED, as_stored
 from routing.entrances.portal import sessions
 from routing.links import making
 from routing.links.handlers import Handler, register
 from routing.links.making import MadeLink
-from routing.models import Entrance, Identity, LinkPurpose, PortalSession, SafeLink
+from routing.models import Entrance, Identity, IdentityKind, LinkPurpose, PortalSession, SafeLink
 from routing.portal import mails
 from routing.portal.look import portal_of
 
@@ -35,14 +39,17 @@ class Goes:
 
     entrance: Entrance
     identity: Identity
+    #: The address that the link was sent to, where it is known.
+    proved: Identity | None
 
 
-def make_link(session: PortalSession, *, ip: str, now: datetime) -> MadeLink:
-    """Make a link with which the visitor of a session goes on elsewhere; its address is the permission."""
+def make_link(session: PortalSession, *, proves: Identity | None = None, ip: str, now: datetime) -> MadeLink:
+    """Make a link with which the visitor of a session goes on elsewhere; its address is the permission. `proves`: where it is sent to."""
+    data = {"entrance": str(session.entrance_id), "identity": str(session.identity_id)}
     return making.make(
         LinkPurpose.SIGN_IN,
         tenant_id=session.tenant_id,
-        data={"entrance": str(session.entrance_id), "identity": str(session.identity_id)},
+        data=data if proves is None else {**data, "proves": str(proves.pk)},
         customer_id=session.identity.customer_id,
         hours=HOURS,
         max_uses=1,
@@ -58,7 +65,8 @@ def mail_link(session: PortalSession, *, address: str, title: str, ip: str, now:
     Raises:
         TooMany, Conflict: see `mails.send`.
     """
-    made = make_link(session, ip=ip, now=now)
+    own = Identity.objects.filter(tenant_id=session.tenant_id, kind=IdentityKind.EMAIL, value=as_stored(IdentityKind.EMAIL, address))
+    made = make_link(session, proves=own.first(), ip=ip, now=now)
     body = _("Continue your conversation with {title} on the device where you read this:\n\n{url}\n\nThe link works once, for an hour.")
     subject = _("Continue your conversation")
     return mails.send(
@@ -78,14 +86,21 @@ def _goes(tenant_id: int, data: Mapping[str, Any]) -> Goes:
         entrance = None
     if entrance is None or entrance.tenant_id != tenant_id:
         raise Invalid.field("data.entrance", _("Must be the ID of a portal entrance that is enabled."))
+    identity, proved = _identity(tenant_id, data, "identity"), _identity(tenant_id, data, "proves") if "proves" in data else None
+    if proved is not None and proved.kind != IdentityKind.EMAIL:
+        raise Invalid.field("data.proves", _("Must be the ID of an e-mail address of a customer."))
+    return Goes(entrance, identity, proved)
+
+
+def _identity(tenant_id: int, data: Mapping[str, Any], name: str) -> Identity:
     try:
-        rows = Identity.objects.filter(tenant_id=tenant_id, pk=UUID(str(data.get("identity", ""))))
+        rows = Identity.objects.filter(tenant_id=tenant_id, pk=UUID(str(data.get(name, ""))))
     except ValueError:
         rows = Identity.objects.none()
     identity = rows.exclude(value__startswith=ERASED).first()
     if identity is None:
-        raise Invalid.field("data.identity", _("Must be the ID of an identity of a customer."))
-    return Goes(entrance, identity)
+        raise Invalid.field(f"data.{name}", _("Must be the ID of an identity of a customer."))
+    return identity
 
 
 def _check(tenant_id: int, _target: str, data: Mapping[str, Any]) -> None:
@@ -97,14 +112,15 @@ def _words(link: SafeLink) -> dict[str, str]:
     return {
         "title": _("Continue here?"),
         "text": _("Your conversation with {sender} will continue in this browser.").format(sender=tenant.name if tenant else ""),
-        "detail": _("Do that only on a device that is yours."),
+        "detail": _("Do that only on a device that is yours, and if you asked for this link yourself."),
         "button": _("Continue here"),
     }
 
 
 def _sign_in(link: SafeLink, request: HttpRequest, now: datetime) -> HttpResponse:
     goes = _goes(link.tenant_id, link.data)
-    _session, token = sessions.begin_again(goes.entrance, goes.identity, language=(get_language() or "")[:16], now=now)
+    language = (get_language() or "")[:16]
+    _session, token = sessions.begin_again(goes.entrance, goes.identity, language=language, proved=goes.proved, now=now)
     portal = portal_of(request, goes.entrance)
     return render(request, "help/signed_in.html", {"title": _("Welcome back"), "token": token, **portal.context()})
 

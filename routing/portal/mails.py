@@ -19,9 +19,9 @@ from messaging.storage.store import NewRow
 from posthaste.lib.ids import new_id
 from posthaste.lib.masking import mask_recipient
 from posthaste.lib.problems import Conflict, Invalid
-from routing.customers.values import ERASED
 from routing.entrances.portal import flood
-from routing.models import Identity, IdentityKind, PortalSession
+from routing.models import IdentityKind, PortalSession
+from routing.portal import own
 
 PRIORITY = 7
 CATEGORY = "portal"
@@ -37,10 +37,9 @@ def is_available(tenant_id: int) -> bool:
 
 
 def proven_address(session: PortalSession) -> str:
-    """Return an address of the session's customer that was proved; empty: there is none."""
-    rows = Identity.objects.filter(customer_id=session.identity.customer_id, kind=IdentityKind.EMAIL).exclude(verified_at=None)
-    found = rows.exclude(value__startswith=ERASED).order_by("-last_seen_at").values_list("value", flat=True).first()
-    return found or ""
+    """Return an e-mail address that the session has proved; empty: there is none."""
+    rows = own.proved_identities(session).filter(kind=IdentityKind.EMAIL).order_by("-last_seen_at")
+    return rows.values_list("value", flat=True).first() or ""
 
 
 def checked_address(text: str) -> str:

@@ -27,7 +27,7 @@ def help_page(view: View) -> View:
     @page_class(PageClass.PUBLIC)
     @require_safe
     @wraps(view)
-    def answered(request: HttpRequest, entrance: str, **rest: str) -> HttpResponse:
+    def answered(request: HttpRequest, entrance: str, **rest: Any) -> HttpResponse:
         try:
             portal = portal_of(request, sessions.entrance_at(entrance))
         except NotFound:
@@ -118,3 +118,13 @@ def my_requests(request: HttpRequest, portal: Portal) -> HttpResponse:
     if not portal.settings.shows_tickets:
         return _gone(request, portal, _("This portal does not take requests."))
     return _page(request, portal, "requests", title=_("My requests"), words=words.of_requests(), has_forms=_has_forms(portal))
+
+
+@help_page
+def one_request(request: HttpRequest, portal: Portal, number: int) -> HttpResponse:
+    """Show one of a visitor's tickets, which the page's script asks for."""
+    if not portal.settings.shows_tickets:
+        return _gone(request, portal, _("This portal does not take requests."))
+    title = _("Request #{n}").format(n=number)
+    shown: dict[str, Any] = {"number": number, "words": words.of_one_request(), "scores": words_of_scores()}
+    return _page(request, portal, "one_request", title=title, has_forms=_has_forms(portal), **shown)

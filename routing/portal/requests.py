@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from posthaste.lib.blank import is_blank
@@ -15,7 +15,8 @@ from routing.conversations import arrivals
 from routing.conversations.arrivals import Stored
 from routing.entrances.portal import flood
 from routing.entrances.portal.writing import CLIENT_ID
-from routing.models import IdentityKind, PortalSession, Ticket, TicketKind, TicketStatus, TicketType
+from routing.models import IdentityKind, PortalSession, Ticket, TicketKind, TicketType
+from routing.portal import own
 from routing.tickets import field_values
 from routing.tickets import fields as definitions
 from routing.tickets.field_values import FieldKind, Wrong
@@ -59,10 +60,10 @@ def title_of(kind: TicketType, *, chinese: bool) -> str:
 
 def form_of(kind: TicketType, *, chinese: bool) -> list[Field]:
     """Return the fields of a type's form: what it is about, those of its own that customers fill in, and a text."""
-    own = [_field(one, chinese) for one in definitions.of_type(kind) if one.is_public]
+    public = [_field(one, chinese) for one in definitions.of_type(kind) if one.is_public]
     return [
         Field(SUBJECT, "text", _("What is it about?"), required=True, max_length=MAX_SUBJECT),
-        *own,
+        *public,
         Field(DESCRIPTION, "long_text", _("Tell us more"), required=True, max_length=MAX_DESCRIPTION),
     ]
 
@@ -98,13 +99,13 @@ def open_from_portal(
     given = _checked(kind, form, values)
     limits = {"per_visitor": PER_VISITOR, "per_address": PER_ADDRESS}
     flood.enter_hourly(RESOURCE, entrance_id=session.entrance_id.hex, visitor=session.identity_id.hex, ip=ip, **limits)
-    own = {name.removeprefix(OWN): value for name, value in given.items() if name.startswith(OWN)}
+    fields = {name.removeprefix(OWN): value for name, value in given.items() if name.startswith(OWN)}
     identity = session.identity
     incoming = Incoming(
         external_id=f"{identity.pk.hex}:ticket:{client_id}",
         sender=SenderName(identity.kind, identity.value, verified=identity.kind == IdentityKind.OWN),
         text=_as_text(kind, form, given, chinese),
-        details={"client_id": client_id, "ticket": {"type": kind.name, "subject": given[SUBJECT], "fields": own}},
+        details={"client_id": client_id, "ticket": {"type": kind.name, "subject": given[SUBJECT], "fields": fields}},
     )
     return arrivals.store(session.entrance_id, [incoming], tenant_id=session.tenant_id, now=now)[0]
 
@@ -159,18 +160,5 @@ def _as_text(kind: TicketType, form: Sequence[Field], given: Mapping[str, Any], 
 
 
 def tickets_of(session: PortalSession) -> list[Ticket]:
-    """Return the tickets of the session's customer, those that changed last first; work between groups is none of theirs.
-
-    What was talked about elsewhere is shown only where both the visitor and who wrote there are proved: an e-mail address that a visitor
-    types is another name of the same customer from then on, and proves nothing.
-    """
-    own = Q(conversation=None) | Q(conversation__identity=session.identity_id)
-    if session.identity.verified_at is not None:
-        own |= Q(conversation__identity__verified_at__isnull=False)
-    rows = Ticket.objects.filter(own, customer_id=session.identity.customer_id, type__kind=TicketKind.REQUEST, tenant_id=session.tenant_id)
-    return list(rows.select_related("type").order_by("-changed_at")[:MAX_TICKETS])
-
-
-def status_of(ticket: Ticket) -> TicketStatus:
-    """Return the status as a visitor sees it: spam looks closed."""
-    return TicketStatus.CLOSED if ticket.status == TicketStatus.SPAM else TicketStatus(ticket.status)
+    """Return the tickets that are shown to a session, those that changed last first."""
+    return list(own.tickets(session).select_related("type", "merged_into").order_by("-changed_at")[:MAX_TICKETS])

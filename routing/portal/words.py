@@ -72,3 +72,25 @@ def of_request() -> dict[str, str]:
 def of_requests() -> dict[str, str]:
     """Return the texts of the list of tickets."""
     return {"wrong": _("The list could not be loaded. Try again.")}
+
+
+def of_one_request() -> dict[str, str]:
+    """Return the texts of a ticket's page."""
+    return {
+        "wrong": _("That did not work. What you wrote is still here; try again."),
+        "unread": _("The request could not be loaded. Try again."),
+        "you": _("You"),
+        "bot": _("Assistant"),
+        "team": _("Team"),
+        "opened": _("Opened {date}"),
+        "answer": _("Write to us about this request"),
+        "reopen": _("Not solved? Write what is missing, and the request is opened again (until {date})."),
+        "over": _("This request is closed. If you need more help, send a new one."),
+        "elsewhere": _("We talk about this request in another channel. Please answer there."),
+        "send": _("Send"),
+        "open_again": _("Send and reopen"),
+        "on_its_way": _("Sending…"),
+        "empty": _("Nothing has been written here yet."),
+        "thanks": _("Thank you for your rating."),
+        "choose": _("Choose 1 to 5 first."),
+    }

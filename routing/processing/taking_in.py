@@ -31,7 +31,7 @@ from routing.models import (
 )
 
 #: Details that belong to the line, not to the conversation.
-OF_THE_LINE = ("client_id", "files_refused", "cut_from", "ticket")
+OF_THE_LINE = ("client_id", "files_refused", "cut_from", "ticket", "about_ticket")
 #: For so long after it was marked as spam, a conversation takes what the same sender writes.
 SPAM_KEPT = timedelta(days=30)
 
@@ -175,7 +175,7 @@ def recognition_of(recognized: Recognized | None) -> dict[str, Any]:
 
 def data_of(incoming: Incoming) -> dict[str, Any]:
     """Return what belongs to the line itself: when it was written, what was left out."""
-    data = {name: incoming.details[name] for name in ("files_refused", "cut_from", "ticket") if name in incoming.details}
+    data = {name: incoming.details[name] for name in OF_THE_LINE[1:] if name in incoming.details}
     return data | ({"sent_at": incoming.sent_at.isoformat()} if incoming.sent_at else {})
 
 

@@ -17,7 +17,7 @@ from routing.conversations import replies
 from routing.conversations.replies import Author
 from routing.entrances import registry
 from routing.links import making
-from routing.models import Conversation, ConversationStatus, Entrance, EntranceKind, LinkPurpose, Satisfaction
+from routing.models import Conversation, ConversationStatus, Entrance, EntranceKind, LinkPurpose, Satisfaction, Ticket
 from routing.satisfaction import rating
 
 log = structlog.get_logger(__name__)
@@ -54,6 +54,17 @@ def ask_after(conversation: Conversation, *, now: datetime) -> Satisfaction | No
     )
     if is_new and conversation.entrance.kind != EntranceKind.PORTAL:  # there the chat asks
         _send_link(conversation, asked, now)
+    return asked
+
+
+def ask_about(ticket: Ticket, *, now: datetime) -> Satisfaction:
+    """Return the rating of a ticket that was resolved, made when its customer gives it: its conversation may go on about something else."""
+    assert ticket.conversation_id is not None, "rated by who wrote there"
+    asked, _is_new = Satisfaction.objects.get_or_create(
+        conversation_id=ticket.conversation_id,
+        resolved_at=ticket.resolved_at or now,
+        defaults={"tenant_id": ticket.tenant_id, "agent_id": ticket.agent_id, "group_id": ticket.group_id, "asked_at": now},
+    )
     return asked
 
 

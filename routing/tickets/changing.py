@@ -14,7 +14,7 @@ from posthaste.lib.problems import Invalid, NotFound
 from routing.actions import Action
 from routing.models import OPEN_TICKETS, Agent, Notice, NoticeKind, SkillGroup, Ticket, TicketEvent, TicketPriority, TicketStatus
 from routing.tickets import fields as own_fields
-from routing.tickets import hooks
+from routing.tickets import hooks, places
 from routing.tickets.history import Happening, difference, write
 from routing.tickets.opening import MAX_DESCRIPTION, MAX_SUBJECT
 from routing.tickets.storing import TicketOver, lock, must_be, update
@@ -68,7 +68,14 @@ def change(*, ticket: Ticket, values: Values, version: int | None = None, by: Ac
         write(row, Happening.CHANGED, by=by, now=now, action=Action.TICKET_CHANGE, changes=changes)
         hooks.tell_changed(row, list(changes), now=now)
     if "group" in values or "agent" in values:
-        _give(row, group=values.get("group", row.group), agent=values.get("agent", row.agent), by=by, now=now)
+        agent = values.get("agent", row.agent)
+        if "group" in values:
+            group = values["group"]
+            if (group and group.pk, agent and agent.pk) != (row.group_id, row.agent_id):
+                places.must_fit(agent, group, field="agent" if "agent" in values else "group")
+        else:
+            group = places.group_for(agent, kept=row.group, had=row.agent_id)
+        _give(row, group=group, agent=agent, by=by, now=now)
     return row
 
 
@@ -84,10 +91,12 @@ def assign(
 ) -> Ticket:
     """Give a ticket to an agent, or to the queue of a group, which is a transfer if another has it.
 
+    An agent who is not in its group takes it along into their own first one.
+
     Raises:
         TicketChanged: it was changed since `version`.
         MoveRefused: it is over.
-        Invalid: the agent is not active; neither is named.
+        Invalid: the agent is not active, or not in the group that is named; neither is named.
         NotFound: the agent or the group is of another tenant.
     """
     if agent is None and group is None:
@@ -96,7 +105,11 @@ def assign(
     must_be(row, version)
     if row.status not in CHANGEABLE:
         raise TicketOver(_("Ticket #{n} is “{status}”.").format(n=row.number, status=row.get_status_display()))
-    _give(row, group=row.group if group is None else group, agent=agent, by=by, now=now)
+    if group is None:
+        group = places.group_for(agent, kept=row.group, had=row.agent_id)
+    else:
+        places.must_fit(agent, group)
+    _give(row, group=group, agent=agent, by=by, now=now)
     return row
 
 

@@ -21,6 +21,8 @@ from routing.tickets import hooks
 STAFF = (ActorKind.USER, ActorKind.KEY, ActorKind.COMMAND)
 #: Longer values of a change are cut: the history says what changed, it is no copy.
 MAX_CHARACTERS = 200
+#: In the data of a merge: the ids of the two customers, where the tickets are of two.
+ACROSS = "across_customers"
 
 
 class Happening(models.TextChoices):

@@ -32,8 +32,8 @@ from routing.models import (
     TicketStatus,
     TicketType,
 )
+from routing.tickets import addressee, hooks, places
 from routing.tickets import fields as own_fields
-from routing.tickets import hooks
 from routing.tickets.history import Happening, write
 from routing.tickets.storing import lock
 from routing.tickets.types import tags_named
@@ -51,7 +51,10 @@ class StillOpen(Conflict):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewTicket:
-    """What a ticket is opened with. Without a group and an agent it goes to those of its type, or of its conversation."""
+    """What a ticket is opened with. Without a group and an agent it goes to those of its type, or of its conversation.
+
+    With an agent only it goes to that group if the agent is in it, else to the agent's own first one.
+    """
 
     type: TicketType
     subject: str
@@ -76,6 +79,7 @@ def open_ticket(*, tenant_id: int, new: NewTicket, by: Actor, now: datetime, pub
     """
     _same_tenant(tenant_id, new.type, new.customer, new.conversation, new.group, new.agent)
     _must_be_usable(new, public_only=public_only)
+    places.must_fit(new.agent, new.group)
     values = own_fields.checked_values(own_fields.of_type(new.type), new.fields, public_only=public_only)
     return _made(tenant_id, new, values, by=by, now=now)
 
@@ -119,7 +123,7 @@ def follow_up(*, ticket: Ticket, by: Actor, now: datetime, subject: str = "", de
     known_keys = {one.key for one in own_fields.of_type(before.type)}
     # What the type asks for today does not stop a follow-up: it has what was told the first time.
     values = {key: value for key, value in before.fields.items() if key in known_keys}
-    made = _made(before.tenant_id, new, values, by=by, now=now)
+    made = _made(before.tenant_id, new, values, before=before, by=by, now=now)
     TicketLink.objects.create(ticket=made, other=before, kind=TicketLinkKind.FOLLOW_UP, created_at=now)
     write(before, Happening.FOLLOWED_UP, by=by, now=now, other=made.number)
     return made
@@ -149,7 +153,7 @@ def open_work_order(*, parent: Ticket, new: NewTicket, by: Actor, now: datetime)
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _made(tenant_id: int, new: NewTicket, values: Mapping[str, Any], *, by: Actor, now: datetime) -> Ticket:
+def _made(tenant_id: int, new: NewTicket, values: Mapping[str, Any], *, before: Ticket | None = None, by: Actor, now: datetime) -> Ticket:
     tags = tags_named(new.tags, tenant_id=tenant_id, by=by, now=now) if new.tags else []
     group, agent = _place(new)
     ticket = Ticket(
@@ -175,7 +179,9 @@ def _made(tenant_id: int, new: NewTicket, values: Mapping[str, Any], *, by: Acto
         ticket.tags.set(tags)
     items = enumerate(new.type.checklist)
     ChecklistItem.objects.bulk_create([ChecklistItem(ticket=ticket, place=place, text=text) for place, text in items])
-    given = {"type": new.type.name, "priority": ticket.priority, "group": str(group or ""), "agent": str(agent or "")}
+    given: dict[str, Any] = {"type": new.type.name, "priority": ticket.priority, "group": str(group or ""), "agent": str(agent or "")}
+    if ticket.conversation_id is None and new.type.kind == TicketKind.REQUEST:
+        given[addressee.KNOWN_AS] = addressee.of(before or ticket)
     write(ticket, Happening.OPENED, by=by, now=now, action=Action.TICKET_OPEN, to=ticket.status, **given)
     hooks.tell_opened(ticket, now=now)
     return ticket
@@ -191,14 +197,17 @@ def _next_number(tenant_id: int) -> int:
 
 def _place(new: NewTicket) -> tuple[SkillGroup | None, Agent | None]:
     """Return the group and the agent that get it: those that are named, the type's group, then those of the conversation."""
-    if new.group is not None or new.agent is not None:
+    talk = new.conversation
+    if new.group is not None:
         return new.group, new.agent
+    if new.agent is not None:
+        return places.group_for(new.agent, kept=new.type.group or (talk.group if talk else None)), new.agent
     if new.type.group is not None:
         return new.type.group, None
-    talk = new.conversation
     if talk is None:
         return None, None
-    return talk.group, talk.agent if talk.status == ConversationStatus.ASSIGNED else None
+    agent = talk.agent if talk.status == ConversationStatus.ASSIGNED else None
+    return places.group_for(agent, kept=talk.group), agent
 
 
 def _must_be_usable(new: NewTicket, *, public_only: bool) -> None:

@@ -16,6 +16,7 @@ from posthaste.lib.problems import Conflict, Invalid
 from routing.configuration import service_levels
 from routing.models import OPEN_TICKETS, Agent, ChecklistItem, Ticket, TicketLink, TicketLinkKind, TicketStatus
 from routing.tickets import fields as own_fields
+from routing.tickets import places
 from routing.tickets.changing import tell_agent
 from routing.tickets.family import family_ids
 from routing.tickets.storing import lock, must_be
@@ -63,7 +64,7 @@ def begin(*, ticket: Ticket, agent: Agent | None = None, version: int | None = N
         raise Invalid.field("agent", _("This agent is not active."), "inactive")
     if row.status == RESOLVED:
         _must_be_in_time(row, now)
-    move(row, to=IN_PROGRESS, by=by, now=now, agent=taker)
+    move(row, to=IN_PROGRESS, by=by, now=now, agent=taker, group=places.group_for(taker, kept=row.group, had=row.agent_id))
     return row
 
 

@@ -41,17 +41,19 @@ from routing.models import (
     TicketType,
     TicketWatcher,
 )
-from routing.tickets import hooks
+from routing.tickets import hooks, places
 from routing.tickets.changing import tell_agent
 from routing.tickets.family import family_ids, root_of
 from routing.tickets.history import Happening, write
 from routing.tickets.opening import NewTicket, open_ticket
 from routing.tickets.progress import is_in_time
-from routing.tickets.storing import lock_all
+from routing.tickets.storing import lock_all, update
 from routing.tickets.transitions import ASSIGNED, BOT, IN_PROGRESS, MERGED, NEW, QUEUED, RESOLVED, WAITING, is_possible, move
 
 log = structlog.get_logger(__name__)
 PLATFORM = Actor.system("tickets")
+#: In the data of a line: the id of the ticket that its customer wrote it about, on the ticket's page in the portal.
+ABOUT = "about_ticket"
 #: Those that no agent has taken up.
 UNTAKEN = (NEW, BOT, QUEUED)
 #: The ways to the tickets of a conversation, and to those of what was merged into it, or into that.
@@ -71,20 +73,38 @@ TOLD_TO_WATCHERS = frozenset(
 
 @conversation_hooks.on_received
 def customers_wrote(received: Sequence[Received], now: datetime) -> None:
-    """Take up what waited for the customer, and reopen what was resolved."""
-    ids = [one.conversation.pk for one in received]
+    """Take up what waited for the customer, and reopen what was resolved; of a line about one ticket, see `answers_came`."""
+    ids = [one.conversation.pk for one in received if ABOUT not in one.line.data]
     found = _tickets(ids, (*OPEN_TICKETS, RESOLVED, MERGED), of=WITH_MERGED)
     if not found:
         return
     for rows in _by_conversation(found, _families(ids)).values():
         still_open = [row for row in rows if row.status in OPEN_TICKETS]
-        hooks.tell_asked(still_open, now=now)
-        for row in still_open:
-            if row.status == WAITING:
-                agent = _active_agent(row)
-                move(row, to=IN_PROGRESS if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
+        _take_up(still_open, now)
         if not still_open:
             _reopen_latest([row for row in rows if row.status == RESOLVED], now)
+
+
+@conversation_hooks.on_received
+def answers_came(received: Sequence[Received], now: datetime) -> None:
+    """Let the tickets go on, or open them again, that lines were written about: in the conversation of the line from now on."""
+    for one in received:
+        talk, about = one.conversation, one.line.data.get(ABOUT)
+        own = Ticket.objects.filter(pk=UUID(about), tenant_id=talk.tenant_id).first() if about else None
+        if own is None:
+            continue
+        root = root_of(own)
+        rows = lock_all({own.pk, root.pk}, tenant_id=talk.tenant_id)
+        own, row = rows[own.pk], rows[root.pk]
+        if own.conversation_id != talk.pk:  # it had none, or that one is over
+            before = str(own.conversation_id or "")
+            update(own, now=now, conversation=talk)
+            write(own, Happening.CHANGED, by=Actor.recipient(), now=now, changes={"conversation": [before, str(talk.pk)]})
+            hooks.tell_changed(own, ["conversation"], now=now)
+        if row.status in OPEN_TICKETS:
+            _take_up([row], now)
+        else:
+            _reopen_latest([row] if row.status == RESOLVED else [], now)
 
 
 @conversation_hooks.on_received
@@ -121,7 +141,7 @@ def conversations_moved(conversation_ids: Collection[UUID], now: datetime) -> No
         if to is None or to == row.status or not is_possible(row.status, to):
             continue
         agent = talk.agent if to == ASSIGNED else None
-        move(row, to=to, by=PLATFORM, now=now, agent=agent, group=row.group or talk.group)
+        move(row, to=to, by=PLATFORM, now=now, agent=agent, group=places.group_for(agent, kept=row.group or talk.group))
 
 
 @conversation_hooks.on_replied
@@ -134,7 +154,8 @@ def agent_answered(conversation: Conversation, line: Line, now: datetime) -> Non
     for row in rows:
         is_own = row.agent_id == agent.pk or (row.agent is None and row.group_id in (None, conversation.group_id))
         if is_own and row.status in (*UNTAKEN, ASSIGNED):
-            move(row, to=IN_PROGRESS, by=Actor.of_user(agent.user), now=now, agent=agent)
+            group = places.group_for(agent, kept=row.group, had=row.agent_id)
+            move(row, to=IN_PROGRESS, by=Actor.of_user(agent.user), now=now, agent=agent, group=group)
     hooks.tell_answered(rows, now=now)
 
 
@@ -188,6 +209,15 @@ def _tickets(
         # Read again under the lock: another may have moved one meanwhile.
         found += [row for row in lock_all(wanted, tenant_id=tenant_id).values() if row.status in wanted_statuses and row.status != MERGED]
     return found
+
+
+def _take_up(rows: Sequence[Ticket], now: datetime) -> None:
+    """Put open tickets in progress again that waited for the customer who has written."""
+    hooks.tell_asked(rows, now=now)
+    for row in rows:
+        if row.status == WAITING:
+            agent = _active_agent(row)
+            move(row, to=IN_PROGRESS if agent else QUEUED, by=Actor.recipient(), now=now, agent=agent)
 
 
 def _families(conversation_ids: Collection[UUID]) -> dict[UUID, UUID]:

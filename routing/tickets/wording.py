@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from routing.models import Ticket, TicketEvent, TicketLinkKind, TicketPriority, TicketStatus
 from routing.tickets import field_values
 from routing.tickets.fields import Definition
-from routing.tickets.history import Happening
+from routing.tickets.history import ACROSS, Happening
 
 FIELDS = {
     "status": gettext_lazy("Status"),
@@ -23,6 +23,7 @@ FIELDS = {
     "tags": gettext_lazy("Tags"),
     "agent": gettext_lazy("Agent"),
     "group": gettext_lazy("Skill group"),
+    "conversation": gettext_lazy("Conversation"),
 }
 #: What a link is, seen from the ticket that it leads to.
 REVERSED = {
@@ -83,6 +84,8 @@ def _details(event: TicketEvent, known: Mapping[str, Definition]) -> list[str]:
         return [f"{label} #{data.get('other')}"]
     if event.kind == Happening.WORK_ORDER_MOVED:
         return [f"#{data.get('other')}: {_value('status', data.get('to'), known)}"]
+    if event.kind in (Happening.MERGED, Happening.TOOK_IN) and data.get(ACROSS):
+        return [_("#{n}, of another customer").format(n=data.get("into") or data.get("other"))]
     if event.kind == Happening.MERGED:
         return [f"#{data.get('into')}"]
     if event.kind in OF_ANOTHER:
@@ -93,7 +96,7 @@ def _details(event: TicketEvent, known: Mapping[str, Definition]) -> list[str]:
 def _change(name: str, pair: list[Any], known: Mapping[str, Definition]) -> str:
     key = name.removeprefix("fields.")
     label = known[key].title if name != key and key in known else FIELDS.get(name, key)
-    if name == "description":
+    if name in ("description", "conversation"):
         return str(label)
     before, after = (_value(name, value, known) for value in pair)
     return _("{field}: {before} → {after}").format(field=label, before=before or "–", after=after or "–")

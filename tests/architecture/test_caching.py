@@ -24,6 +24,7 @@ PUBLIC: set[str] = {
     "help/<str:entrance>/a/<str:slug>/",
     "help/<str:entrance>/request/",
     "help/<str:entrance>/requests/",
+    "help/<str:entrance>/requests/<int:number>/",
     "help/<str:entrance>/widget.js",
     "help/<str:entrance>/demo/",
 }

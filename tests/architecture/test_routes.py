@@ -36,6 +36,7 @@ OPEN = {
     "help/<str:entrance>/a/<str:slug>/": "a published FAQ entry",
     "help/<str:entrance>/request/": "forms of public ticket types",
     "help/<str:entrance>/requests/": "an empty page, whose script asks with the visitor's token",
+    "help/<str:entrance>/requests/<int:number>/": "an empty page, whose script asks with the visitor's token",
     "help/<str:entrance>/widget.js": "the script that sites embed",
     "help/<str:entrance>/demo/": "the page of a shop, of the demo's tenant only",
     "help/<str:entrance>/state/": "whether the desk is open; what is a visitor's own needs their token",
@@ -46,6 +47,8 @@ OPEN = {
     "help/<str:entrance>/transcript/": "as the rating",
     "help/<str:entrance>/device/": "as the rating",
     "help/<str:entrance>/tickets/": "as the rating",
+    "help/<str:entrance>/tickets/<int:number>/": "as the rating",
+    "help/<str:entrance>/tickets/<int:number>/rating/": "as the rating",
     "i18n/setlang/": "keeps the reader's language in a cookie",
 }
 #: Needs a key, but no scope.

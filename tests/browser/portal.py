@@ -37,6 +37,7 @@ def portal_pages(scene: Scene) -> dict[str, str]:
         "forms of requests": f"{here}request/",
         "form of a request": f"{here}request/?type=money_back",
         "my requests": f"{here}requests/",
+        "a request of another": f"{here}requests/1/",
         "nothing in the portal": f"{here}a/nothing/",
         "shop with the widget": f"{here}demo/",
         "rating by a link": path_of(make_link(tenant, LinkPurpose.SATISFACTION, data={"rating": str(asked.pk)})),

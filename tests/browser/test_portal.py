@@ -15,9 +15,10 @@ from posthaste import env
 from routing.conversations import lines, replies, resolving
 from routing.conversations.replies import Author
 from routing.entrances.provision import ensure_reply_provider
-from routing.models import Arrival, AuthorKind, Conversation, Entrance, Line, Satisfaction
+from routing.models import Arrival, AuthorKind, Conversation, Entrance, Line, Satisfaction, Ticket
 from routing.portal.widget import MAX_BYTES
 from routing.processing import process
+from routing.tickets import progress
 from tests.builders import TESTER, make_provider, make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
 from tests.patience import Patience
@@ -37,6 +38,11 @@ window.heard = [];
 for (const name of ['ready', 'opened', 'closed', 'unread']) {
   document.addEventListener(`posthaste:${name}`, (event) => heard.push([name, event.detail?.count ?? null]));
 }
+"""
+#: What is shown and can be pressed, and is lower than a thumb needs.
+SMALL = """
+[...document.querySelectorAll('main :is(button, textarea, .back)')]
+  .filter((e) => e.offsetParent && e.offsetHeight < 43 && !e.matches('.link')).map((e) => e.outerHTML)
 """
 #: Tells the widget something as the site does.
 TELL = "([name, detail]) => document.dispatchEvent(new CustomEvent(`posthaste:${name}`, { detail }))"
@@ -314,7 +320,61 @@ def test_without_scripts_a_visitor_reads_what_to_do(live_server: Any, browser: A
     context = browser.new_context(viewport=PHONE, java_script_enabled=False)
     context.set_default_timeout(MS)
     page = context.new_page()
-    for path in ("chat", "request", "requests"):
+    for path in ("chat", "request", "requests", "requests/1"):
         page.goto(f"{live_server.url}/help/lamps/{path}/?lang=en")
         assert page.locator(".without").is_visible()
         assert page.locator("[type=submit]:visible").count() == 0, "nothing that can't be sent"
+
+
+def test_a_visitor_follows_a_request_answers_reopens_and_rates_it_with_one_thumb(
+    live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    entrance = make_entrance(make_tenant(), settings={"slug": "lamps"})
+    ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
+    make_form(entrance.tenant)
+    context = browser.new_context(viewport=PHONE)
+    context.set_default_timeout(MS)
+    page = context.new_page()
+    page.goto(f"{live_server.url}/help/lamps/request/?type=refund&lang=en")
+    for label, value in (("What is it about?", "Money back"), ("Order number", "A-1042"), ("Tell us more", "The lamp flickers.")):
+        page.get_by_label(label).fill(value)
+    page.locator("#request [type=submit]").click()
+    page.locator("#request-done").wait_for()
+    conversation = arrive(page, 1)
+    lin = make_agent(entrance.tenant, "Lin")
+    replies.reply(conversation=conversation, author=Author(agent=lin), text="Which lamp is it?", by=TESTER, now=timezone.now())
+    page.locator("#request-done a", has_text="My requests").click()
+    page.locator("#requests a", has_text="Money back").wait_for()
+    keep(page, "requests-390")
+    page.locator("#requests a", has_text="Money back").click()
+    page.locator(".line.theirs", has_text="Which lamp is it?").wait_for()
+    assert "A-1042" in page.locator("#facts").inner_text()
+    assert faults(page) == []
+    keep(page, "request-390")
+    page.locator("#text").fill("The green one.")
+    page.locator("#reply [type=submit]").click()
+    page.locator("[data-pending]", has_text="The green one.").wait_for()
+    arrive(page, 2)
+    page.locator(".line.mine:not([data-pending])", has_text="The green one.").wait_for()
+    ticket = Ticket.objects.get()
+    progress.resolve(ticket=ticket, by=TESTER, now=timezone.now())
+    page.reload()
+    page.locator("#reply [type=submit]", has_text="Send and reopen").wait_for()
+    page.locator(".score", has_text="Good").first.click()
+    page.locator("#rating [type=submit]").click()
+    page.locator("#rated:not([hidden])").wait_for()
+    assert Satisfaction.objects.get().score == 4
+    for language, theme, size in (("en", "dark", PHONE), ("zh-hans", "light", PHONE), ("zh-hans", "dark", {"width": 1280, "height": 800})):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=theme)
+        page.goto(f"{live_server.url}/help/lamps/requests/{ticket.number}/?lang={language}")
+        page.locator("#reply").wait_for()
+        assert faults(page) == [], (language, theme)
+        keep(page, f"request-{language}-{theme}-{size['width']}")
+        assert page.evaluate(SMALL) == [], "for a thumb"
+    page.locator("#text").fill("还是不亮")
+    page.locator("#reply [type=submit]").click()
+    arrive(page, 3)
+    until(page, lambda: Ticket.objects.get().status != "resolved")
+    page.locator(".line.mine:not([data-pending])", has_text="还是不亮").wait_for()

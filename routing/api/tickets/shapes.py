@@ -158,6 +158,7 @@ class MergeIn(Body):
     """Which ticket goes on."""
 
     into = serializers.CharField(max_length=40, help_text="A ticket's id, or its number.")
+    across_customers = serializers.BooleanField(default=False, help_text="Also if the tickets are of different customers.")
     version = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
 
 

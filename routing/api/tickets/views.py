@@ -175,15 +175,22 @@ class TicketMerge(TicketView):
     @extend_schema(
         summary="Merge a ticket into another",
         description="The answer is the ticket that goes on; it shows the history, notes, watchers and links of both. 409 `same_ticket`, "
-        "`ticket_not_mergeable` or `move_refused` if that is not possible.",
+        "`ticket_not_mergeable` or `move_refused` if that is not possible. 409 `different_customers` names both customers: send "
+        "`across_customers` if you mean it.",
         request=shapes.MergeIn,
         responses={200: ANSWER},
     )
     def post(self, request: Request, id: str) -> Response:
         ticket, values = self.get_object(), self.validated(shapes.MergeIn)
-        into = self.other(values["into"], "into")
-        by, now = Actor.of_request(request), timezone.now()
-        return self.answer(merging.merge(ticket=ticket, into=into, version=values.get("version"), by=by, now=now))
+        row = merging.merge(
+            ticket=ticket,
+            into=self.other(values["into"], "into"),
+            across_customers=values["across_customers"],
+            version=values.get("version"),
+            by=Actor.of_request(request),
+            now=timezone.now(),
+        )
+        return self.answer(row)
 
 
 class TicketUnmerge(TicketView):

@@ -93,13 +93,19 @@ def begin(entrance: Entrance, visitor: Visitor, *, language: str, now: datetime)
     return begin_again(entrance, identity, language=language, now=now)
 
 
-def begin_again(entrance: Entrance, identity: Identity, *, language: str, now: datetime) -> tuple[PortalSession, str]:
-    """Begin a session of a visitor who is known, such as on another device, and return it with its token."""
+def begin_again(
+    entrance: Entrance, identity: Identity, *, language: str, proved: Identity | None = None, now: datetime
+) -> tuple[PortalSession, str]:
+    """Begin a session of a visitor who is known, such as on another device, and return it with its token.
+
+    `proved` is an address to which only the one who begins it has access; other sessions of the visitor prove nothing by it.
+    """
     token = secrets.token_urlsafe(32)
     session = PortalSession.objects.create(
         tenant_id=entrance.tenant_id,
         entrance=entrance,
         identity=identity,
+        proved=proved,
         digest=digest_of(token),
         language=language,
         created_at=now,

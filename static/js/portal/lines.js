@@ -120,17 +120,21 @@ export class Lines {
     last.querySelector(".foot").append(this.readMark);
   }
 
-  draw({ author, name, text, files, at }) {
-    const isMine = author === "customer";
-    if (author === "system") return make("li", { className: "line system" }, make("p", { text }));
-    const who = isMine ? words.you : author === "bot" ? words.bot : name || words.team;
-    const bubble = make("div", { className: "bubble" });
-    if (text) bubble.append(linked(text));
-    for (const file of files) bubble.append(drawnFile(file));
-    const foot = make("p", { className: "foot" }, make("time", { dateTime: at, text: clock.format(new Date(at)) }));
-    const head = make("p", { className: isMine ? "visually-hidden" : "who", text: `${who}${isMine ? ":" : ""}` });
-    return make("li", { className: `line ${isMine ? "mine" : "theirs"}` }, head, bubble, foot);
-  }
+  draw(frame) { return drawnLine(frame); }
+}
+
+/** A line as it is drawn; `dated` says what stands for its day before the time, in a list that has no days. */
+export function drawnLine({ author, name, text, files, at }, dated = null) {
+  const isMine = author === "customer";
+  if (author === "system") return make("li", { className: "line system" }, make("p", { text }));
+  const who = isMine ? words.you : author === "bot" ? words.bot : name || words.team;
+  const bubble = make("div", { className: "bubble" });
+  if (text) bubble.append(linked(text));
+  for (const file of files) bubble.append(drawnFile(file));
+  const moment = `${dated ? `${dated(at)} ` : ""}${clock.format(new Date(at))}`;
+  const foot = make("p", { className: "foot" }, make("time", { dateTime: at, text: moment }));
+  const head = make("p", { className: isMine ? "visually-hidden" : "who", text: `${who}${isMine ? ":" : ""}` });
+  return make("li", { className: `line ${isMine ? "mine" : "theirs"}` }, head, bubble, foot);
 }
 
 function linked(text) {

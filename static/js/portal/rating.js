@@ -1,9 +1,10 @@
-// The rating of a conversation that was resolved: asked for once, and changed for a day.
+// The rating of a conversation, or of a ticket, that was resolved: asked for once, and changed for a day.
 import { below, call, places, words } from "./session.js";
 
 export class Rating {
-  constructor(form, rated) {
-    Object.assign(this, { form, rated, conversation: null });
+  /** `path`: where a ticket's goes; without one it is that of a conversation. */
+  constructor(form, rated, path = "") {
+    Object.assign(this, { form, rated, path, conversation: null });
     this.said = form.querySelector("#rating-said");
     form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     rated.querySelector("button").addEventListener("click", () => {
@@ -44,8 +45,9 @@ export class Rating {
     if (!score) { this.complain(words.choose); return; }
     this.complain("");
     try {
-      const body = { conversation: this.conversation, score, comment: this.form.elements.comment.value };
-      this.show(await call("POST", below(places.help, "rating/"), { body }));
+      const said = { score, comment: this.form.elements.comment.value };
+      const body = this.path ? said : { conversation: this.conversation, ...said };
+      this.show(await call("POST", below(places.help, this.path || "rating/"), { body }));
       this.rated.querySelector("button").focus();
     } catch (error) {
       this.complain(error.errors?.[0]?.message || error.message || words.wrong);

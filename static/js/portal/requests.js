@@ -15,7 +15,7 @@ async function load() {
     document.getElementById("requests-none").hidden = tickets.length > 0;
     document.getElementById("requests-ways").hidden = !tickets.length;
     document.getElementById("requests").replaceChildren(...tickets.map((ticket) => make("li", {},
-      make("p", { className: "row between" }, make("strong", { text: ticket.subject }), make("span", { className: `badge tone-${ticket.tone}`, text: ticket.label })),
+      make("p", { className: "row between" }, make("a", { href: below(places.help, `requests/${ticket.number}/`), text: ticket.subject }), make("span", { className: `badge tone-${ticket.tone}`, text: ticket.label })),
       make("p", { className: "soft", text: `#${ticket.number} · ${ticket.type} · ${day.format(new Date(ticket.changed_at))}` }))));
   } catch (error) {
     said.hidden = false;

@@ -203,6 +203,36 @@ def test_a_text_that_comes_in_while_two_merge_and_split_stays_with_the_customer_
     assert (Conversation.objects.count(), apart.count()) == (16, 0)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_proves_a_number_while_texts_come_from_it_has_them_all() -> None:
+    tenant = make_tenant()
+    entrance = make_entrance(tenant)
+    claimer = came(tenant, SenderName("portal", "v-1"), phone())
+    failed, found = list[Exception](), list[Identity]()
+
+    def prove() -> None:
+        found.append(came(tenant, own(), phone(verified=True)))
+
+    def work(act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - told to the test
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(act,)) for act in (writer(tenant, entrance, "a"), prove, writer(tenant, entrance, "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+    proved = Identity.objects.get(kind="phone")
+    assert (proved.customer_id, proved.verified_at) == (found[0].customer_id, NOW)
+    assert proved.customer_id != claimer.customer_id
+    assert set(Conversation.objects.values_list("customer", flat=True)) == {proved.customer_id}
+
+
 def writer(tenant: Tenant, entrance: Entrance, name: str) -> Callable[[], None]:
     """Return what writes eight texts with the same identity, each in a conversation of its own."""
 

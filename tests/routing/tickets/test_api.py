@@ -143,6 +143,38 @@ def test_tickets_are_merged_split_again_and_followed_up(api: Api, tenant: Tenant
     assert json_of(api.post(f"{here}follow-up/", {"subject": "Again"}))["subject"] == "Again"
 
 
+def test_tickets_of_two_customers_are_merged_only_if_the_caller_says_so(api: Api, tenant: Tenant) -> None:
+    grace, alan = make_customer(tenant, name="Grace"), make_customer(tenant, name="Alan")
+    ticket, other = make_ticket(tenant, customer=grace, subject="Secret"), make_ticket(tenant, customer=alan)
+    here = f"/api/tickets/{ticket.pk}/merge/"
+    refused = api.post(here, {"into": str(other.number)})
+    told = json_of(refused)
+    names = [one["name"] for one in told["customers"]]
+    assert (refused.status_code, told["code"], names) == (409, "different_customers", ["Grace", "Alan"])
+    assert json_of(api.post(here, {"into": str(other.number), "across_customers": True}))["number"] == other.number
+    events = [one for one in json_of(api.get(f"/api/tickets/{other.pk}/events/")) if one["kind"] == "took_in"]
+    assert [one["data"]["across_customers"] for one in events] == [[str(grace.pk), str(alan.pk)]]
+    assert "Secret" not in str(events), "what one customer's history tells of another outlives them"
+
+
+def test_an_agent_and_a_group_that_do_not_go_together_are_refused_with_the_field(api: Api, tenant: Tenant) -> None:
+    make_type(tenant, "refund")
+    billing, repair = make_group(tenant, "billing", at=NOW), make_group(tenant, "repair", at=NOW)
+    ada, bob = make_agent(tenant, billing, at=NOW), make_agent(tenant, repair, at=NOW)
+    new = {"type": "refund", "subject": "Twice", "agent": ada.user.username}
+    assert fields_of(api.post("/api/tickets/", {**new, "group": "repair"})) == ["agent"]
+    made = json_of(api.post("/api/tickets/", new))
+    assert (made["group"], made["status"]) == ("billing", "assigned")
+    here = f"/api/tickets/{made['id']}/"
+    assert fields_of(api.patch(here, {"group": "repair"})) == ["group"]
+    assert fields_of(api.patch(here, {"group": "repair", "agent": ada.user.username})) == ["agent"]
+    assert fields_of(api.post(f"{here}assign/", {"group": "billing", "agent": bob.user.username})) == ["agent"]
+    assert json_of(api.post(f"{here}assign/", {"agent": bob.user.username}))["group"] == "repair", "the agent's own"
+    assert json_of(api.patch(here, {"group": "billing", "agent": ada.user.username}))["group"] == "billing"
+    assert json_of(api.post(f"{here}assign/", {"group": "repair"}))["agent"] is None
+    assert json_of(api.post(f"{here}move/", {"action": "begin", "agent": ada.user.username}))["group"] == "billing"
+
+
 def test_types_and_tags_are_kept_and_what_is_wrong_is_named(api: Api, tenant: Tenant) -> None:
     body = {"name": "refund", "title": "Refund", "fields": [{"key": "why", "kind": "choice", "label": "Why"}]}
     assert fields_of(api.post("/api/ticket-types/", body)) == ["fields[0].choices"]

@@ -106,7 +106,7 @@ def test_a_ticket_goes_to_those_who_are_named_then_its_types_group_then_its_conv
         ("new", None, None, None),
         ("assigned", group, agent, talk.customer_id),
         ("queued", other, None, talk.customer_id),
-        ("assigned", None, agent, None),
+        ("assigned", group, agent, None),
     ]
 
 

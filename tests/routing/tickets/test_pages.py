@@ -51,7 +51,7 @@ def test_the_list_has_views_filters_and_search_and_keeps_tenants_apart(desk: Cli
         return {name for name in ("Mine", "Of the group", "Free", "Of others") if f"</span> {name}</a>" in text}
 
     assert shown() == {"Mine"}
-    assert shown("?view=group") == {"Of the group"}
+    assert shown("?view=group") == {"Mine", "Of the group"}, "with an agent, a ticket is of the agent's group"
     assert shown("?view=unassigned") == {"Of the group", "Free"}
     assert shown("?view=all") == {"Mine", "Of the group", "Free"}
     assert shown("?view=all&q=grace&status=open") == {"Free"}
@@ -119,6 +119,31 @@ def test_tickets_are_linked_merged_and_split_again_by_their_numbers(desk: Client
     assert Ticket.objects.get(pk=ticket.pk).merged_into == other
     assert do(desk, ticket, "unmerge").status_code == 302
     assert Ticket.objects.get(pk=ticket.pk).status == "new"
+
+
+def test_tickets_of_two_customers_are_merged_only_after_the_page_has_named_both(desk: Client, tenant: Tenant) -> None:
+    grace, alan = (make_customer(tenant, name=name) for name in ("Grace", "Alan"))
+    ticket, other = make_ticket(tenant, customer=grace, subject="Secret"), make_ticket(tenant, customer=alan)
+    asked = do(desk, ticket, "merge", number=str(other.number), version=0)
+    said = asked.content.decode()
+    assert asked.status_code == 409
+    assert all(text in said for text in ("Ticket #1 is of Grace, ticket #2 is of Alan.", "Merge across customers"))
+    assert Ticket.objects.get(pk=ticket.pk).merged_into is None
+    assert do(desk, ticket, "merge", number=str(other.number), version=0, across_customers="1").status_code == 302
+    assert Ticket.objects.get(pk=ticket.pk).merged_into == other
+    assert "#1, of another customer" in desk.get(f"{LIST}{other.number}/").content.decode()
+
+
+def test_who_is_not_in_the_group_that_is_chosen_is_refused_under_the_field(desk: Client, agent: Agent, tenant: Tenant) -> None:
+    make_type(tenant, "repair")
+    other = make_group(tenant, "repair", at=NOW)
+    given = {"subject": "Lamp", "priority": "normal", "agent": str(agent.pk), "group": str(other.pk)}
+    refused = desk.post(f"{NEW}?type=repair", given)
+    assert (refused.status_code, list(refused.context["form"].errors)) == (422, ["agent"])
+    assert desk.post(f"{NEW}?type=repair", {**given, "group": ""}).status_code == 302
+    ticket = Ticket.objects.get()
+    assert (ticket.agent, ticket.group) == (agent, agent.skills.get().group)
+    assert do(desk, ticket, "assign", agent=str(agent.pk), group=str(other.pk), version=ticket.version).status_code == 422
 
 
 def test_a_viewer_looks_and_an_outsider_finds_nothing(tenant: Tenant) -> None:

@@ -97,6 +97,17 @@ def test_an_agents_first_answer_puts_their_tickets_in_progress_and_a_bots_moves_
     assert told == [[own.number, free.number, others.number]]
 
 
+def test_a_ticket_that_follows_to_an_agent_of_another_group_is_of_that_group(tenant: Tenant) -> None:
+    group, repair = make_group(tenant, at=NOW), make_group(tenant, "repair", at=NOW)
+    talk = make_asked(tenant)
+    Conversation.objects.filter(pk=talk.pk).update(status="queued", group=group, queued_at=NOW, group_since=NOW)
+    talk.refresh_from_db()
+    free = make_ticket(tenant, conversation=talk)
+    holding.claim(conversation=talk, agent=make_agent(tenant, repair, at=NOW), by=TESTER, now=LATER)
+    row = Ticket.objects.get(pk=free.pk)
+    assert (row.status, row.group) == ("assigned", repair)
+
+
 def test_tickets_that_no_agent_has_taken_up_follow_their_conversation(tenant: Tenant) -> None:
     group, repair = make_group(tenant, at=NOW), make_group(tenant, "repair", at=NOW)
     agent = make_agent(tenant, group, at=NOW)
