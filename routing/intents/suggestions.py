@@ -3,7 +3,7 @@
 Nothing is learned from a suggestion before a person accepts it. Texts are kept without what tells who wrote them.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from routing.models import AuthorKind, Intent, Line, Utterance, UtteranceSource,
 log = structlog.get_logger(__name__)
 A_DAY = 20  # texts that are suggested for a tenant
 MOST_WAITING = 500  # suggestions of a tenant that wait; no more are added before people have looked at some
-LINES_READ = 20_000  # of all tenants, newest first
+LINES_READ, OF_A_TENANT = 200_000, 5_000  # newest first; a busy tenant keeps no other from being read
 SHORTEST, LONGEST = 4, 300  # characters of a text worth asking about
 UNSURE_BELOW = 0.75
 
@@ -99,7 +99,12 @@ def _tried(tenant_id: int, texts: list[_Unsure], now: datetime) -> int:
 
 def _unsure(now: datetime) -> Iterator[tuple[int, _Unsure]]:
     lines = Line.objects.filter(id__gte=first_id_at(now - timedelta(days=1)), author=AuthorKind.CUSTOMER).order_by("-id")
-    for identifier, tenant_id, text, recognition in lines.values_list("id", "tenant_id", "text", "recognition")[:LINES_READ]:
+    read = Counter[int]()
+    columns = lines.values_list("id", "tenant_id", "text", "recognition")[:LINES_READ]
+    for identifier, tenant_id, text, recognition in columns.iterator(chunk_size=2_000):
+        read[tenant_id] += 1
+        if read[tenant_id] > OF_A_TENANT:
+            continue
         if not isinstance(recognition, dict) or not SHORTEST <= len(text) <= LONGEST:
             continue
         confidence = recognition.get("confidence")

@@ -201,6 +201,27 @@ def test_the_least_sure_texts_are_suggested_once_and_without_names(tenant: Tenan
     ]
 
 
+def test_a_busy_tenant_keeps_no_other_from_being_asked(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggestions, "OF_A_TENANT", 2)
+    quiet = make_tenant("Quiet")
+    for owner, number in ((quiet, 1), (tenant, 4)):
+        talk = make_conversation(make_identity(make_customer(owner)))
+        Line.objects.bulk_create(
+            Line(
+                tenant=owner,
+                conversation=talk,
+                seq=seq,
+                author=AuthorKind.CUSTOMER,
+                text=f"unsure of {'abcd'[seq - 1] * 5}",
+                recognition={"intent": "tea", "confidence": 0.4},
+                created_at=NOW,
+            )
+            for seq in range(1, number + 1)
+        )
+    assert suggestions.collect_unsure_texts(now=timezone.now()) == 3
+    assert Utterance.objects.filter(tenant=quiet).count() == 1
+
+
 def test_a_correction_is_suggested_in_place_of_a_guess_and_undoes_no_decision(tenant: Tenant) -> None:
     tea = make_intent(tenant, "tea")
     make_utterance(tenant, "earl grey?", state=UtteranceState.SUGGESTED, source=UtteranceSource.UNSURE)
