@@ -62,6 +62,8 @@ function tickets(detail) {
 
 const listOf = (items, make) => (items?.length ? el("ul", { class: "plain" }, items.map(make)) : null);
 
+setInterval(() => { if (!document.hidden) for (const time of panel.querySelectorAll("time")) time.textContent = ago(time.dateTime); }, 60_000); // "2 min" grows older
+
 /** Draw the panel; without a detail it is empty, with a row only it says at least the name. */
 export function drawCustomer(detail, row) {
   const now = JSON.stringify([detail?.customer, detail?.sides, detail?.tickets, detail?.row?.id, row?.customer, me.intents.length, me.features.ticket]);

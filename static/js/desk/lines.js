@@ -92,7 +92,7 @@ function eventsOf({ events }) {
   return el("details", { class: "event-group" }, el("summary", { class: "event" }, icon("fold"), fill(words.folded, { n: number(events.length) })), ...events.map(one));
 }
 
-const dayOf = ({ at }) => el("p", { class: "day" }, el("span", {}, dayName(at)));
+const dayOf = ({ name }) => el("p", { class: "day" }, el("span", {}, name));
 
 /** A conversation that was merged into this one: its lines, folded, before those of this one. */
 function mergedOf({ merged }) {
@@ -131,7 +131,7 @@ function withDays(items) {
   let day = "";
   for (const item of items) {
     const own = new Date(item.at).toDateString();
-    if (own !== day) found.push({ kind: "day", key: `day-${own}`, at: item.at });
+    if (own !== day) found.push({ kind: "day", key: `day-${own}`, at: item.at, name: dayName(item.at) }); // "today" becomes "yesterday"
     day = own;
     const last = found.at(-1);
     if (item.kind !== "event") found.push(item);
@@ -156,6 +156,7 @@ export function drawLines(all) {
       element = MAKERS[item.kind](item);
       element.dataset.key = item.key;
       if (known) {
+        if (known.element.open) element.open = true; // was unfolded
         if (place === known.element) place = element;
         known.element.replaceWith(element);
       }
