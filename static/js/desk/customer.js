@@ -14,7 +14,7 @@ function section(title, ...parts) {
 }
 
 function identity(each) {
-  return el("li", {}, el("span", { class: "soft" }, each.label), el("span", { class: "value" }, each.value), each.verified ? el("span", { class: "sign tone-delivered", title: words.verified }, icon("sent"), el("span", { class: "visually-hidden" }, words.verified)) : null);
+  return el("li", {}, el("span", { class: "soft" }, each.label), el("span", { class: "value" }, each.value, each.verified && el("span", { class: "sign tone-delivered", title: words.verified }, icon("sent"), el("span", { class: "visually-hidden" }, words.verified))));
 }
 
 function shown(value) {
