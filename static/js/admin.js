@@ -52,6 +52,14 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "k" && links.length) links[Math.max(at - 1, 0)].focus();
 });
 
+// Pressed twice, a form is sent once: the second press comes before the next page is there.
+const AGAIN_MS = 3_000;
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method")?.toLowerCase() !== "post") return;
+  if (performance.now() - Number(form.dataset.sentAt ?? -AGAIN_MS) < AGAIN_MS) event.preventDefault(); else form.dataset.sentAt = performance.now();
+});
+
 // How many of the selected rows there are of each reason, beside what is done to them.
 const reasons = document.querySelector("[data-reasons]");
 if (reasons) {

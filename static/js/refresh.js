@@ -34,13 +34,13 @@ function swap(part, fresh) {
 export function follow(root = document, address = () => location.href) {
   for (const marked of root.querySelectorAll("[data-refresh]")) {
     const { id } = marked;
+    let part = marked; // itself, not what has its name: the next row in the panel has parts with the same names
     const every = Number(marked.dataset.refresh) * 1000;
     let misses = 0;
     let isAsking = false;  // one question at a time: a server that is slow is not asked more often
     let freshAt = performance.now();
     const timer = setInterval(async () => {
-      const part = document.getElementById(id);
-      if (!part) { clearInterval(timer); return; }
+      if (!part.isConnected) { clearInterval(timer); return; }
       if (isAsking && performance.now() - freshAt > Math.max(PATIENCE_MS, (MISSES + 1) * every)) sayOld(part);
       if (isAsking || document.hidden || isTypedInto(part)) return;
       isAsking = true;
@@ -51,8 +51,9 @@ export function follow(root = document, address = () => location.href) {
         misses = 0;
         freshAt = performance.now();
         if (!fresh) { clearInterval(timer); sayOld(part); return; }
-        if (isTypedInto(part)) return;
+        if (!part.isConnected || isTypedInto(part)) return;
         swap(part, document.adoptNode(fresh));
+        part = fresh;
         if (!fresh.dataset.refresh) clearInterval(timer);
       } catch {
         misses += 1;

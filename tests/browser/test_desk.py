@@ -1,7 +1,7 @@
 """The desk in a real browser before a real WebSocket server: agents at work, a cut connection, and very many conversations."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,18 @@ from posthaste import env
 from posthaste.lib.ids import new_id
 from routing.conversations import lines
 from routing.models import AuthorKind, Conversation, ConversationStatus, Draft, Line, SkillGroup
-from tests.browser.looks import AT_ONCE, CONTRAST, open_as
+from tests.browser.desks import is_live, of, opened, until
+from tests.browser.looks import AT_ONCE, CONTRAST
 from tests.builders import make_tenant
 from tests.configcenter.nacos_server import NacosServer, running
-from tests.patience import Patience
 from tests.routing.assignment.builders import make_group
 from tests.routing.builders import make_customer, make_entrance, make_identity
-from tests.routing.desk.builders import Desk, ask, hold, make_desk
+from tests.routing.desk.builders import ask, hold, make_desk
 from tests.routing.satisfaction.builders import make_rating
 from tests.routing.tickets.builders import make_type
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
-MS = 60_000
 GRAVE = ("serious", "critical")
 MANY = 5_000
 #: The greatest time from an action to what it shows, in milliseconds, as the page measured it; a busy machine may be late once.
@@ -34,13 +33,6 @@ SHOWN = """
   const times = (part) => performance.getEntriesByName(`desk:${name}:${part}`).map((mark) => mark.startTime);
   return Math.min(...times("shown").map((at, index) => at - times("begin")[index]));
 }
-"""
-#: Adds up how far things moved by themselves: https://web.dev/articles/cls (good is below 0.1).
-SHIFTS = """
-window.shifted = 0;
-new PerformanceObserver((list) => {
-  for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifted += shift.value;
-}).observe({ type: "layout-shift", buffered: true });
 """
 
 
@@ -54,36 +46,6 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
         allowed = policy["DIRECTIVES"] | {"connect-src": [*policy["DIRECTIVES"]["connect-src"], f"ws://localhost:{server.port}"]}
         settings.CONTENT_SECURITY_POLICY = policy | {"DIRECTIVES": allowed}
         yield server
-
-
-def opened(
-    live_server: Any, browser: Any, desk: Desk, path: str = "", *, has_own_clock: bool = False, **look: Any
-) -> tuple[Any, list[str]]:
-    """Open the desk of an agent, and wait for its list; with a clock of its own its time can be moved."""
-    page, said = open_as(browser, live_server.url, desk.user, **look)
-    if has_own_clock:
-        page.clock.install()
-    page.set_default_timeout(MS)
-    page.add_init_script(SHIFTS)
-    page.goto(f"{live_server.url}/desk/{path}")
-    page.locator("#rows:not([aria-busy])").wait_for(state="attached")
-    return page, said
-
-
-def until(page: Any, holds: Callable[[], Any]) -> None:
-    """Wait until something holds, while the browser goes on."""
-    patience = Patience(60)
-    while not holds():
-        assert not patience.is_over()
-        page.wait_for_timeout(20)
-
-
-def is_live(page: Any) -> None:
-    page.locator("#live-state[data-state=live]").wait_for(state="attached")
-
-
-def of(conversation: Conversation) -> str:
-    return f"c/{conversation.pk}/"
 
 
 @pytest.fixture

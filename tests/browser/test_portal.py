@@ -14,6 +14,7 @@ from messaging.models import Message
 from posthaste import env
 from routing.conversations import lines, replies, resolving
 from routing.conversations.replies import Author
+from routing.desk import states
 from routing.entrances.provision import ensure_reply_provider
 from routing.models import Arrival, AuthorKind, Conversation, Entrance, Line, Satisfaction, Ticket
 from routing.portal.widget import MAX_BYTES
@@ -378,3 +379,27 @@ def test_a_visitor_follows_a_request_answers_reopens_and_rates_it_with_one_thumb
     arrive(page, 3)
     until(page, lambda: Ticket.objects.get().status != "resolved")
     page.locator(".line.mine:not([data-pending])", has_text="还是不亮").wait_for()
+
+
+def test_what_is_read_is_told_in_the_next_conversation_too(live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    entrance = make_entrance(make_tenant(), settings={"slug": "lamps"})
+    ensure_reply_provider(tenant_id=entrance.tenant_id, by=TESTER)
+    context = browser.new_context(viewport=PHONE)
+    context.set_default_timeout(MS)
+    context.route_web_socket("**/ws/chat/**", lambda socket: socket.close(code=1011))
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{live_server.url}/help/lamps/chat/?lang=en")
+    for number, answers in enumerate((3, 1), start=1):
+        page.locator("#text").fill("Hello?")
+        page.locator("#text").press("Enter")
+        until(page, lambda number=number: Arrival.objects.count() == number or page.clock.run_for(1_000))
+        process.process_arrivals()
+        conversation = Conversation.objects.latest("pk")
+        for _answer in range(answers):
+            replies.reply(conversation=conversation, author=Author(), text="Hello!", by=TESTER, now=timezone.now())
+        read = Conversation.objects.filter(pk=conversation.pk, customer_read_seq=1 + answers)
+        until(page, lambda read=read: read.exists() or page.clock.run_for(1_000))
+        states.close(conversation=conversation, by=TESTER, now=timezone.now())
+    assert Conversation.objects.count() == 2

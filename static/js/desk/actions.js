@@ -1,6 +1,6 @@
 // What agents do to conversations. What an action will make of a row is shown at once, and corrected by the server's answer.
 import { send } from "./api.js";
-import { leave, lookSoon } from "./inbox.js";
+import { leave, lookSoon, settleLeft } from "./inbox.js";
 import { inboxOf } from "./address.js";
 import { foresee, keepRows, me, rowOf, settle, tell } from "./store.js";
 import { fill, words } from "./texts.js";
@@ -66,21 +66,22 @@ function undoOf(id, action, body, before) {
 export async function act(id, action, body = {}, { isQuiet = false, raises = false } = {}) {
   performance.mark(`desk:${action}:begin`);
   const before = rowOf(id) ?? {};
-  foresee(id, foreseen(action, body));
+  const changes = foresee(id, foreseen(action, body));
   const isGone = action !== "read" && rowOf(id) && !staysIn(inboxOf().view, rowOf(id));
   if (isGone) leave([id]);
   performance.mark(`desk:${action}:shown`);
   try {
     const told = await send(`c/${id}/${action}/`, body);
-    settle(id);
+    settle(id, changes);
+    if (isGone) settleLeft([id], true);
     if (told.row) keepRows([told.row]);
     tell("acted", { id, action, told });
     if (!isQuiet && words.done[action]) toast(words.done[action], { undo: undoOf(id, action, body, before) });
     if (action !== "read") lookSoon();
     return told;
   } catch (error) {
-    settle(id);
-    if (isGone) lookSoon();
+    settle(id, changes);
+    if (isGone) { settleLeft([id], false); lookSoon(); }
     if (STALE.has(error.status)) tell("stale", id); // others were faster: see what they did
     if (raises) throw error;
     if (action !== "read") sayFailed(error);
@@ -90,13 +91,14 @@ export async function act(id, action, body = {}, { isQuiet = false, raises = fal
 
 /** Do something to many conversations; each is done or refused by itself. */
 export async function actOnMany(ids, action, body = {}) {
-  for (const id of ids) foresee(id, foreseen(action, body));
+  const changes = new Map(ids.map((id) => [id, foresee(id, foreseen(action, body))]));
+  const settleAll = () => { for (const [id, made] of changes) settle(id, made); };
   try {
     const told = await send("bulk/", { action, ids, parameters: body });
     const { view } = inboxOf();
     const out = told.done.filter((id) => { const row = rowOf(id); return row && !staysIn(view, row); });
-    if (out.length) leave(out);
-    for (const id of ids) settle(id);
+    if (out.length) { leave(out); settleLeft(out, true); }
+    settleAll();
     toast(fill(words.bulkDone, { n: told.done.length }), { undo: action === "merge" && told.done.length ? () => actOnMany(told.done, "unmerge") : null });
     if (told.refused.length) {
       const why = [...new Set(told.refused.map((each) => each.detail))].slice(0, 3).join(" ");
@@ -105,7 +107,7 @@ export async function actOnMany(ids, action, body = {}) {
     tell("acted-on-many", { ids, action });
     lookSoon();
   } catch (error) {
-    for (const id of ids) settle(id);
+    settleAll();
     sayFailed(error);
   }
 }

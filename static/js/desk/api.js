@@ -1,5 +1,6 @@
 // What the desk asks its data addresses. Every refusal is a `Refused` that says in words what to do.
 import { desk } from "./dom.js";
+import { tell } from "./store.js";
 import { words } from "./texts.js";
 
 /** Return the token of now: who signs in again, in another tab, has another one than this page was made with. */
@@ -34,7 +35,12 @@ async function ask(address, options) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0);
   }
-  if (answer.redirected || answer.status === 401) throw new Refused(401, { detail: words.signedOut });
+  const isSignedOut = answer.redirected || answer.status === 401;
+  // An action that is refused without JSON has an old token against forged requests: one has signed in anew meanwhile.
+  if (isSignedOut || (options.method && answer.status === 403 && !answer.headers.get("Content-Type")?.includes("json"))) {
+    tell("signed-out");
+    throw new Refused(401, { detail: words.signedOut });
+  }
   if (answer.status === 204) return {};
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, told);

@@ -1,5 +1,6 @@
 // A form in a dialog, for the few actions that need more than a choice.
 import { $, el } from "./dom.js";
+import { sayFailed } from "./toast.js";
 
 const dialog = $("desk-ask");
 const form = dialog.querySelector("form");
@@ -66,11 +67,15 @@ export function ask({ title, text = "", parts = [], fields = [], ok, submit }) {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (sending) return;
+  const mine = wanted;
   sending = true;
   for (const place of form.querySelectorAll(".wrong")) place.textContent = "";
   try {
-    await wanted(values());
-    dialog.close();
-  } catch (error) { showWrong(error); } finally { sending = false; }
+    await mine(values());
+    if (wanted === mine) dialog.close();
+  } catch (error) {
+    if (wanted === mine) showWrong(error); else sayFailed(error); // it was closed, and another may be open
+  } finally { if (wanted === mine) sending = false; }
 });
+dialog.addEventListener("close", () => { if (!dialog.open) wanted = null; });
 $("desk-ask-cancel").addEventListener("click", () => dialog.close());

@@ -6,7 +6,7 @@ import { openMenu } from "./menu.js";
 import { chooseMerge } from "./merging.js";
 import { chooseLines, openTicket } from "./splitting.js";
 import { me, rowOf } from "./store.js";
-import { fill, priorityOf, words } from "./texts.js";
+import { fill, now, priorityOf, words } from "./texts.js";
 import { sayFailed } from "./toast.js";
 
 const HOUR_MS = 3_600_000;
@@ -30,17 +30,17 @@ export function chooseTransfer(ids, anchor) {
 }
 
 function at(days, hour) {
-  const day = new Date();
+  const day = new Date(now());
   day.setDate(day.getDate() + days);
   day.setHours(hour, 0, 0, 0);
   return day;
 }
 
 export function chooseSnooze(ids, anchor) {
-  const toMonday = ((8 - new Date().getDay()) % 7) || 7;
+  const toMonday = ((8 - new Date(now()).getDay()) % 7) || 7;
   const times = {
-    hour: new Date(Date.now() + HOUR_MS),
-    afternoon: new Date(Date.now() + 3 * HOUR_MS),
+    hour: new Date(now() + HOUR_MS),
+    afternoon: new Date(now() + 3 * HOUR_MS),
     tomorrow: at(1, MORNING),
     monday: at(toMonday, MORNING),
   };

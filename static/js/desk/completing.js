@@ -11,15 +11,20 @@ const KEPT_MS = 60_000;
 const SLASH = /(^|\s)\/([\p{L}\p{N}_-]*)$/u;
 const AT = /(^|\s)@([\p{L}\p{N}_ .-]{0,30})$/u;
 let known = { id: null, at: 0, replies: [] };
-let asked = null;
+let asked = { id: null, replies: null }; // the question that is on its way
 let found = [];
 let at = 0;
 let current = () => ({ id: null, isNote: false });
 
 async function repliesOf(id) {
   if (known.id === id && performance.now() - known.at < KEPT_MS) return known.replies;
-  asked ??= quickReplies(id).then((replies) => { known = { id, at: performance.now(), replies }; asked = null; return replies; });
-  return asked;
+  // Their variables are filled in for one customer: those of another conversation are no answer.
+  if (asked.id !== id) {
+    const mine = { id, replies: quickReplies(id) };
+    asked = mine;
+    mine.replies.then((replies) => { if (asked === mine) { known = { id, at: performance.now(), replies }; asked = { id: null, replies: null }; } });
+  }
+  return asked.replies;
 }
 
 function close() {
@@ -48,7 +53,7 @@ async function look() {
   } else if (slash && id) {
     const typed = slash[2].toLowerCase();
     const replies = await repliesOf(id);
-    if (field.value.slice(0, field.selectionStart) !== before) return;
+    if (field.value.slice(0, field.selectionStart) !== before || current().id !== id) return;
     const fits = (reply) => reply.shortcut.toLowerCase().startsWith(typed) || reply.title.toLowerCase().includes(typed);
     found = replies.filter(fits).slice(0, MOST).map((reply) => ({ label: `/${reply.shortcut}`, hint: reply.title, from: slash.index + slash[1].length, text: reply.text, id: reply.id }));
   } else found = [];
@@ -91,4 +96,8 @@ export function startCompleting(where) {
   });
 }
 
-export const mentionsIn = (text) => me.agents.filter((agent) => text.includes(`@${agent.name}`)).map((agent) => agent.id);
+/** Return the ids of those who are named: "@Lin Yue" is one agent, also where there is a Lin. */
+export function mentionsIn(text) {
+  const longest = [...me.agents].sort((one, other) => other.name.length - one.name.length);
+  return longest.filter(({ name }) => { const isNamed = text.includes(`@${name}`); text = text.replaceAll(`@${name}`, "\0"); return isNamed; }).map((agent) => agent.id);
+}

@@ -4,12 +4,12 @@ import { read } from "./api.js";
 import { ENDED } from "./choosing.js";
 import { mentionsIn, startCompleting } from "./completing.js";
 import { $, button, el, icon, isWide } from "./dom.js";
-import { comingId, draftOf, dropDraft, keepDraft, pushDrafts } from "./drafts.js";
+import { comingId, draftOf, draftSent, dropDraft, keepDraft, pushDrafts } from "./drafts.js";
 import { filesFor, hasFiles, takeFiles } from "./files.js";
 import { addPending, changePending, dropPending, findPending } from "./pending.js";
 import { typing } from "./socket.js";
 import { me, on, onlyLooks } from "./store.js";
-import { exact, fill, number, words } from "./texts.js";
+import { exact, fill, now, number, words } from "./texts.js";
 import { lastSeq, openDetail, openId } from "./talk.js";
 
 const form = $("composer");
@@ -67,6 +67,7 @@ async function deliver(entry) {
   try {
     await act(entry.conversation, entry.is_note ? "note" : "reply", body, { isQuiet: true, raises: true });
     dropPending([entry.client_id]);
+    draftSent(entry.conversation, entry.is_note);
     // The server has forgotten the draft together with the reply; what was begun meanwhile is another one.
     if (entry.conversation === id && entry.is_note === isNote && field.value) changed();
   } catch (error) {
@@ -80,7 +81,7 @@ async function send() {
   const withFiles = !isNote && hasFiles(); // notes have no files
   if (!id || (!text && !withFiles) || field.disabled) return;
   performance.mark("desk:send:begin");
-  const entry = { client_id: comingId(id, isNote), conversation: id, is_note: isNote, text, files: [], state: "sending", why: "", at: new Date().toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
+  const entry = { client_id: comingId(id, isNote), conversation: id, is_note: isNote, text, files: [], state: "sending", why: "", at: new Date(now()).toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
   // The text leaves the field at once; until it has arrived it is kept with the pending line.
   field.value = "";
   touched = false;
@@ -89,7 +90,11 @@ async function send() {
   grow();
   addPending(entry);
   performance.mark("desk:send:shown");
-  if (withFiles) entry.files = await takeFiles();
+  if (withFiles) {
+    const { files, lost } = await takeFiles();
+    changePending(entry, { files });
+    if (lost.length) { changePending(entry, { state: "failed", why: lost.map((name) => fill(words.uploadFailed, { name })).join(" ") }); return; }
+  }
   deliver(entry);
 }
 
@@ -100,7 +105,7 @@ document.addEventListener("click", (event) => {
   const what = choice.dataset.pending;
   if (what === "retry") { entry.seen_seq = lastSeq(); deliver(entry); return; }
   dropPending([entry.client_id]);
-  if (what !== "edit") return;
+  if (what !== "edit") { if (!draftOf(entry.conversation, entry.is_note)) keepDraft(entry.conversation, entry.is_note, ""); return; } // the server has a draft of it
   write(entry.is_note);
   field.value = [entry.text, field.value].filter(Boolean).join("\n");
   changed();
@@ -110,7 +115,7 @@ document.addEventListener("click", (event) => {
 function quotaText(quota) {
   if (!quota) return "";
   const { left, until } = quota;
-  if (left === 0 || !until || Date.parse(until) < Date.now()) return words.quotaOver;
+  if (left === 0 || !until || Date.parse(until) < now()) return words.quotaOver;
   return fill(words.quota, { left: number(left), time: exact(until) });
 }
 
@@ -123,7 +128,7 @@ function drawAround(detail) {
   place.hidden = !best || isNote || isEnded;
   if (place.hidden) { place.replaceChildren(); return; }
   place.replaceChildren(icon("quote"), el("span", { class: "said" }, el("strong", {}, `${words.suggestion} · ${Math.round(100 * best.score)} % · ${best.question} `), best.answer),
-    button(words.use, { kind: "btn small", onclick: () => { field.value = best.answer; changed(); field.focus(); } }));
+    button(words.use, { kind: "btn small", onclick: () => { field.value = [field.value.trimEnd(), best.answer].filter(Boolean).join("\n"); changed(); field.focus(); } }));
 }
 
 /** Ask for an answer to what the customer wrote last, once for each of their lines. */
@@ -158,9 +163,9 @@ field.addEventListener("keydown", (event) => {
 for (const tab of form.querySelectorAll("[data-mode]")) tab.addEventListener("click", () => write(tab.dataset.mode === "note"));
 
 on("leaving", () => pushDrafts());
-on("talk", ({ id: now, detail, row }) => {
-  const isOther = now !== id;
-  id = now;
+on("talk", ({ id: opened, detail, row }) => {
+  const isOther = opened !== id;
+  id = opened;
   filesFor(id);
   isEnded = ENDED.has(row?.status);
   form.hidden = onlyLooks();

@@ -15,7 +15,7 @@ function section(title, ...parts) {
 }
 
 function identity(each) {
-  return el("li", {}, el("span", { class: "soft" }, each.label), el("span", { class: "value" }, each.value), each.verified ? el("span", { class: "sign tone-delivered", title: words.verified }, icon("sent"), el("span", { class: "visually-hidden" }, words.verified)) : null);
+  return el("li", {}, el("span", { class: "soft" }, each.label), el("span", { class: "value" }, each.value, each.verified && el("span", { class: "sign tone-delivered", title: words.verified }, icon("sent"), el("span", { class: "visually-hidden" }, words.verified))));
 }
 
 function shown(value) {
@@ -62,6 +62,8 @@ function tickets(detail) {
 }
 
 const listOf = (items, make) => (items?.length ? el("ul", { class: "plain" }, items.map(make)) : null);
+
+setInterval(() => { if (!document.hidden) for (const time of panel.querySelectorAll("time")) time.textContent = ago(time.dateTime); }, 60_000); // "2 min" grows older
 
 /** Draw the panel; without a detail it is empty, with a row only it says at least the name. */
 export function drawCustomer(detail, row) {

@@ -6,7 +6,7 @@ const WAIT_MS = 700;
 const KEY = "posthaste.desk.draft.";
 const timers = new Map();
 const wanted = new Map(); // key -> what the server does not have yet
-
+const latest = new Map(); // key -> {text, at}: what was left here last, and when the server had it; until then Infinity
 const coming = new Map(); // key -> the id that the text will be sent under
 
 const keyOf = (id, isNote) => `${id}${isNote ? ".note" : ""}`;
@@ -21,8 +21,12 @@ function own(key) {
   try { return localStorage.getItem(KEY + key); } catch { return null; }
 }
 
+/** Return the draft of a conversation. What was asked for before the server had the last word from here is old: sent by now, or written on. */
 export function draftOf(id, isNote, detail) {
-  return own(keyOf(id, isNote)) ?? detail?.draft?.[isNote ? "note" : "reply"] ?? "";
+  const key = keyOf(id, isNote);
+  const mine = latest.get(key);
+  if (mine && !(detail?.askedAt > mine.at)) return mine.text;
+  return own(key) ?? detail?.draft?.[isNote ? "note" : "reply"] ?? "";
 }
 
 /** Return the id that what is being written will be sent under: a draft that arrives after its text is then known to be old. */
@@ -36,6 +40,7 @@ export function comingId(id, isNote) {
 export function keepDraft(id, isNote, text, say) {
   const key = keyOf(id, isNote);
   wanted.set(key, text);
+  latest.set(key, { text, at: Infinity });
   store(key, text);
   clearTimeout(timers.get(key));
   timers.set(key, setTimeout(() => push(id, isNote, key, say), WAIT_MS));
@@ -50,6 +55,7 @@ async function push(id, isNote, key, say) {
     if (told.row) keepRows([told.row]); // the list shows the draft in place of the last line
     if (wanted.get(key) !== text) return;
     wanted.delete(key);
+    latest.set(key, { text, at: performance.now() });
     store(key, null);
     say?.(text ? "kept" : "");
   } catch { say?.("here"); }
@@ -64,14 +70,21 @@ export function pushDrafts() {
   }
 }
 
-/** Forget a draft that was sent; the server forgets it together with the reply. */
+/** Forget a draft that is being sent; the server forgets it together with the reply, see `draftSent`. */
 export function dropDraft(id, isNote) {
   const key = keyOf(id, isNote);
   clearTimeout(timers.get(key));
   timers.delete(key);
   wanted.delete(key);
   coming.delete(key);
+  latest.set(key, { text: "", at: Infinity });
   store(key, null);
+}
+
+/** The reply has arrived: the server has no draft of it any more. */
+export function draftSent(id, isNote) {
+  const mine = latest.get(keyOf(id, isNote));
+  if (mine && !mine.text) mine.at = performance.now();
 }
 
 addEventListener("pagehide", pushDrafts);

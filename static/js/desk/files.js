@@ -8,15 +8,25 @@ const MIB = 1_048_576;
 const MOST_MIB = 20;
 const list = $("composer-files");
 const RASTER = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
-let files = [];
-let place = null; // the conversation that they are for
+const chosen = new Map(); // conversation -> the files that go with its next line
+let place = null; // the conversation that is open
+
+const filesOf = (of) => chosen.get(of) ?? [];
+
+function keep(of, files) {
+  if (files.length) chosen.set(of, files); else chosen.delete(of);
+  draw();
+}
+
+const remove = (entry) => keep(entry.place, filesOf(entry.place).filter((each) => each !== entry));
 
 function draw() {
+  const files = filesOf(place);
   list.hidden = !files.length;
   list.replaceChildren(...files.map((file) => el("li", { class: file.id ? "" : "busy" },
     file.preview ? el("img", { src: file.preview, alt: "" }) : icon(file.id ? "file" : "sending"),
     el("span", { class: "name" }, file.id ? file.name : fill(words.uploading, { name: file.name })), el("span", { class: "soft" }, kilobytes(file.size)),
-    el("button", { type: "button", class: "tool", title: fill(words.removeFile, { name: file.name }), "aria-label": fill(words.removeFile, { name: file.name }), onclick: () => { files = files.filter((each) => each !== file); draw(); } }, icon("close")))));
+    el("button", { type: "button", class: "tool", title: fill(words.removeFile, { name: file.name }), "aria-label": fill(words.removeFile, { name: file.name }), onclick: () => remove(file) }, icon("close")))));
 }
 
 function show(file, entry) {
@@ -29,30 +39,32 @@ function show(file, entry) {
 async function add(file) {
   if (file.size > MOST_MIB * MIB) { toast(fill(words.tooLarge, { name: file.name, n: MOST_MIB }), { tone: "failed" }); return; }
   const entry = { name: file.name, size: file.size, id: null, preview: "", place };
-  files.push(entry);
+  keep(place, [...filesOf(place), entry]);
   show(file, entry);
-  draw();
   entry.done = upload(file).then((told) => { entry.id = told.id; entry.name = told.name; }).catch((error) => {
-    files = files.filter((each) => each !== entry);
+    remove(entry);
     toast(`${fill(words.uploadFailed, { name: entry.name })} ${error.message}`, { tone: "failed" });
   }).finally(draw);
 }
 
-export const hasFiles = () => files.length > 0;
+export const hasFiles = () => filesOf(place).length > 0;
 
-/** Return the uploaded files once all are there, and begin anew. */
+/** Take the files of the open conversation, and return them once all are there, with the names of those that did not arrive. */
 export async function takeFiles() {
+  const files = filesOf(place); // by the time that they are there another conversation may be open, with files of its own
+  keep(place, []);
   await Promise.all(files.map((file) => file.done));
-  const found = files.filter((file) => file.id).map(({ id, name, size }) => ({ id, name, size }));
-  files = [];
-  draw();
-  return found;
+  return {
+    files: files.filter((file) => file.id).map(({ id, name, size }) => ({ id, name, size })),
+    lost: files.filter((file) => !file.id).map((file) => file.name),
+  };
 }
 
-/** Files are of the conversation that they were chosen for. */
+/** Show the files of a conversation: each keeps its own. */
 export function filesFor(id) {
-  if (place !== id) { files = []; draw(); }
+  if (place === id) return;
   place = id;
+  draw();
 }
 
 $("composer-file").addEventListener("change", (event) => { [...event.target.files].forEach(add); event.target.value = ""; });

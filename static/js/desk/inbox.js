@@ -31,6 +31,10 @@ let retryMs = FIRST_RETRY_MS;
 let lookTimer = 0;
 let lookedAt = 0;
 let isInside = false;
+let isLooking = false;
+let looksAgain = false;
+let isOther = false; // another view or filter was chosen, and its list has not come yet
+const leftAt = new Map(); // what an action of ours took out of the list -> when the server had done it; until then Infinity
 
 const list = new VirtualList(box, {
   make: makeRow,
@@ -56,6 +60,7 @@ async function fetchThese(ids) {
     for (const id of ids) asking.delete(id);
     keepRows(told.rows);
     retryMs = FIRST_RETRY_MS;
+    if (ids.some((id) => stale.has(id))) spoil([]); // changed once more meanwhile
   } catch (error) {
     for (const id of ids) { asking.delete(id); stale.add(id); }
     if (error.status && retryMs === FIRST_RETRY_MS) sayFailed(error); // once, not each time
@@ -89,9 +94,11 @@ const isReading = () => box.scrollTop > 0 || picked.size > 0 || isInside || (act
 
 async function look({ isNew = false } = {}) {
   const mine = (serial += 1);
+  isOther ||= isNew;
+  isLooking = true;
   clearTimeout(lookTimer);
   lookTimer = 0;
-  lookedAt = performance.now();
+  const askedAt = (lookedAt = performance.now());
   if (isNew) box.setAttribute("aria-busy", "true");
   try {
     const told = await read("inbox/", address.inboxOf());
@@ -99,8 +106,11 @@ async function look({ isNew = false } = {}) {
     tell("counts", told.counts);
     tell("heard", told.at);
     $("list-total").textContent = told.total === 1 ? words.totalOne : fill(words.total, { n: number(told.total) });
-    const isFirst = isNew || list.size === 0;
-    if (isFirst) apply(told.ids, { toTop: true }); else compare(told.ids);
+    const isFirst = isOther || list.size === 0;
+    isOther = false;
+    const ids = told.ids.filter((id) => !(leftAt.get(id) > askedAt)); // told before the server had done what we did
+    for (const [id, at] of leftAt) if (at < askedAt) leftAt.delete(id);
+    if (isFirst) apply(ids, { toTop: true }); else compare(ids);
     if (isFirst && opened && list.indexOf(opened) >= 0) setActive(opened); // a link to it was followed: where it stands is in sight
     box.removeAttribute("aria-busy");
     showEmpty(null);
@@ -110,13 +120,24 @@ async function look({ isNew = false } = {}) {
     if (error.status === 403) { apply([], { toTop: true }); showEmpty(error); }
     else if (list.size === 0) showEmpty(error);
     else if (isNew) sayFailed(error);
+  } finally {
+    if (mine === serial) {
+      isLooking = false;
+      if (looksAgain) { looksAgain = false; lookSoon(); }
+    }
   }
 }
 
 /** Look at the list again soon; many reasons at once are one look. */
 export function lookSoon() {
   if (lookTimer) return;
-  lookTimer = setTimeout(look, Math.max(REST_MS, lookedAt + (document.hidden ? 5 : 1) * APART_MS - performance.now()));
+  lookTimer = setTimeout(lookAgain, Math.max(REST_MS, lookedAt + (document.hidden ? 5 : 1) * APART_MS - performance.now()));
+}
+
+/** Look, one at a time: where answers take long, each look would make the one before it worthless. */
+function lookAgain() {
+  lookTimer = 0;
+  if (isLooking) looksAgain = true; else look();
 }
 
 export const lookNow = (options) => look(options);
@@ -153,7 +174,7 @@ export function leave(ids) {
   const out = new Set(ids);
   const at = active && out.has(active) ? list.indexOf(active) : -1;
   const following = at < 0 ? active : (list.ids.slice(at).find((id) => !out.has(id)) ?? list.ids.slice(0, at).findLast((id) => !out.has(id)) ?? null);
-  for (const id of out) picked.delete(id);
+  for (const id of out) { picked.delete(id); leftAt.set(id, Infinity); }
   const waiting = next?.filter((id) => !out.has(id)) ?? null;
   list.show(list.ids.filter((id) => !out.has(id)));
   next = waiting;
@@ -161,6 +182,11 @@ export function leave(ids) {
   tell("picked", picked);
   showEmpty(null);
   lookSoon();
+}
+
+/** The server has done what took rows out, or has refused it. */
+export function settleLeft(ids, isDone) {
+  for (const id of ids) if (leftAt.has(id)) { if (isDone) leftAt.set(id, performance.now()); else leftAt.delete(id); }
 }
 
 // --- active, picked, opened ----------------------------------------------------------------------------------------
@@ -233,7 +259,7 @@ box.addEventListener("pointerenter", () => { isInside = true; });
 box.addEventListener("pointerleave", () => { isInside = false; });
 held.addEventListener("click", () => { if (next) apply(next); lookSoon(); });
 on("rows", (ids) => list.redraw(ids));
-on("inbox-chosen", () => { picked.clear(); active = null; look({ isNew: true }); });
+on("inbox-chosen", () => { picked.clear(); leftAt.clear(); active = null; look({ isNew: true }); });
 on("opened", (id) => { opened = id; if (id && list.indexOf(id) >= 0) active = id; mark(); });
 setInterval(() => { if (!document.hidden) list.redraw(); }, 30_000); // "2 min" grows older
 

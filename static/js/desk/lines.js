@@ -100,7 +100,7 @@ export function ratingOf({ rating }) {
     rating.comment && el("blockquote", {}, rating.comment));
 }
 
-const dayOf = ({ at }) => el("p", { class: "day" }, el("span", {}, dayName(at)));
+const dayOf = ({ name }) => el("p", { class: "day" }, el("span", {}, name));
 
 /** A conversation that was merged into this one: its lines, folded, before those of this one. */
 function mergedOf({ merged }) {
@@ -141,7 +141,7 @@ function withDays(items) {
   let day = "";
   for (const item of items) {
     const own = new Date(item.at).toDateString();
-    if (own !== day) found.push({ kind: "day", key: `day-${own}`, at: item.at });
+    if (own !== day) found.push({ kind: "day", key: `day-${own}`, at: item.at, name: dayName(item.at) }); // "today" becomes "yesterday"
     day = own;
     const last = found.at(-1);
     if (item.kind !== "event") found.push(item);
@@ -166,6 +166,7 @@ export function drawLines(all) {
       element = MAKERS[item.kind](item);
       element.dataset.key = item.key;
       if (known) {
+        if (known.element.open) element.open = true; // was unfolded
         if (place === known.element) place = element;
         known.element.replaceWith(element);
       }

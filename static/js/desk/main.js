@@ -32,6 +32,7 @@ async function readMe() {
 
 function sayBanner(text, isPassing = false) {
   clearTimeout(banner);
+  banner = 0;
   const place = $("talk-banner");
   if (place.textContent !== text) place.textContent = text;
   if (isPassing) banner = setTimeout(() => sayBanner(viewers()), TYPING_MS);
@@ -55,21 +56,32 @@ on("frame-typing", (frame) => {
   sayBanner(fill(frame.author === "customer" ? words.typing : words.replying, { name: frame.name || words.withCustomer }), true);
 });
 on("frame-viewing", (frame) => { viewing = frame; sayBanner(viewers()); });
+let taken = null;
+on("watch", () => { clearTimeout(banner); banner = 0; });
 on("talk", ({ detail }) => {
-  const others = (detail?.collisions ?? []).map((each) => each.name ?? each);
-  if (detail && viewing.conversation !== openId()) { viewing = { conversation: openId(), agents: others }; sayBanner(viewers()); }
+  if (!detail || detail === taken) return;
+  taken = detail; // also after a cut, in which others may have left
+  viewing = { conversation: openId(), agents: (detail.collisions ?? []).map((each) => each.name ?? each) };
+  if (!banner) sayBanner(viewers());
 });
 on("stale", (id) => { spoil([id]); if (id === openId()) refreshSoon(); lookSoon(); });
 let wasConnected = false;
-on("connected", () => {
-  if (wasConnected) { spoil(rows.keys()); readMe(); }
-  wasConnected = true;
+function lookAtAll() {
+  spoil(rows.keys());
   lookSoon();
   refreshSoon();
+}
+on("connected", () => {
+  if (wasConnected || !me.user) readMe();
+  wasConnected = true;
+  lookAtAll(); // what has changed before this connection was there, no frame has told
 });
-on("look", () => { lookSoon(); refreshSoon(); });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) { lookSoon(); if (!isLive()) refreshSoon(); } });
-addEventListener("pageshow", (event) => { if (event.persisted) { lookSoon(); refreshSoon(); } });
+on("look", lookAtAll);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) { if (isLive()) lookSoon(); else lookAtAll(); } });
+let isLeaving = false;
+// The page leads to the sign-in and back; what was begun is kept. Where nothing was ever read, the list says why.
+on("signed-out", () => { if (me.user && !isLeaving) { isLeaving = true; location.reload(); } });
+addEventListener("pageshow", (event) => { if (event.persisted) lookAtAll(); });
 
 startTalk();
 lookNow({ isNew: true });

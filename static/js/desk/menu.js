@@ -104,6 +104,7 @@ dialog.addEventListener("click", (event) => {
   if (option) take(shown[Number(option.dataset.index)]);
 });
 dialog.addEventListener("close", () => {
+  if (dialog.open) return; // what was chosen has opened the next menu, before this is told
   if (open?.isMany) open.pick(open.items.filter((item) => item.isOn).map((item) => item.value));
   open = null;
   goesTo?.focus({ preventScroll: true });

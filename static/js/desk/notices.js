@@ -32,8 +32,19 @@ function draw() {
 function notify(notice) {
   if (!isWanted() || !("Notification" in window) || Notification.permission !== "granted" || !document.hidden) return;
   const kind = words.notices[notice.kind] ?? notice.kind;
-  const shown = new Notification(fill(words.notificationTitle, { kind, name: nameOf(notice) }), { tag: notice.id, icon: document.querySelector("link[rel=icon]").href });
+  let shown;
+  try {
+    shown = new Notification(fill(words.notificationTitle, { kind, name: nameOf(notice) }), { tag: notice.id, icon: document.querySelector("link[rel=icon]").href });
+  } catch { return; } // browsers of phones know no notices of pages
   shown.addEventListener("click", () => { window.focus(); follow(notice); shown.close(); });
+}
+
+function add(told) {
+  const known = new Set(notices.map((notice) => notice.id));
+  const fresh = told.filter((notice) => !known.has(notice.id));
+  notices = [...fresh, ...notices].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, MOST);
+  draw();
+  if (!isFirst) fresh.forEach(notify);
 }
 
 async function look() {
@@ -42,13 +53,9 @@ async function look() {
   if (!me.agent) return;
   try {
     const told = await read("notices/", { after: newest });
-    const known = new Set(notices.map((notice) => notice.id));
-    const fresh = (told.notices ?? []).filter((notice) => !known.has(notice.id));
-    notices = [...fresh, ...notices].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, MOST);
+    add(told.notices ?? []);
     newest = notices[0]?.id ?? newest;
-    if (!isFirst) fresh.forEach(notify);
     isFirst = false;
-    draw();
   } catch { /* the next notice or connection looks again */ }
 }
 
@@ -96,7 +103,8 @@ function show() {
 }
 
 place.addEventListener("click", show);
-on("frame-notice", lookSoon);
+// Also taken as it is told: of two that are stored at once, the one with the lower id may be there after the other was read.
+on("frame-notice", ({ notice }) => { if (!isFirst) add([notice]); lookSoon(); });
 on("connected", lookSoon);
 on("me", lookSoon);
 on("opened", (id) => { if (id) markRead(unread().filter((notice) => notice.conversation === id).map((notice) => notice.id)); });

@@ -1,7 +1,7 @@
 // The desk's socket: it says that something has changed; what has changed is always read. It comes back by itself.
 import { $, desk } from "./dom.js";
 import { on, tell } from "./store.js";
-import { fill, second, words } from "./texts.js";
+import { fill, now, second, setClock, words } from "./texts.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
@@ -20,7 +20,7 @@ let retry = 0;
 let watched = null;
 let typedAt = 0;
 let heardAt = null;
-let wireAt = 0; // when anything came, by the clock of this device, which goes on while it sleeps
+let wireAt = 0; // when anything came or was begun, by the clock of this device, which goes on while it sleeps
 let isClosed = false;
 
 function say(state) {
@@ -39,7 +39,8 @@ function push(frame) {
 function hear(event) {
   const frame = JSON.parse(event.data);
   wireAt = Date.now();
-  heardAt = frame.at ?? new Date().toISOString();
+  if (frame.at) setClock(frame.at);
+  heardAt = frame.at ?? new Date(now()).toISOString();
   if (frame.type === "hello") {
     wait = FIRST_WAIT_MS;
     say("live");
@@ -58,6 +59,7 @@ function connect() {
   const query = desk.dataset.tenant ? `?tenant=${desk.dataset.tenant}` : "";
   const mine = new WebSocket(`${scheme}//${host}/ws/desk/${query}`);
   socket = mine;
+  wireAt = Date.now();
   setTimeout(() => { if (mine.readyState === WebSocket.CONNECTING) mine.close(); }, OPEN_MS);
   mine.addEventListener("message", (event) => { if (socket === mine) hear(event); });
   mine.addEventListener("close", (event) => {
@@ -87,15 +89,22 @@ function anew() {
   old.close();
 }
 
+/** Nothing comes although it is open: it is dead, or it never lived, since something on the way lets nothing through. */
+function check() {
+  if (socket.readyState !== WebSocket.OPEN || Date.now() - wireAt <= (isLive() ? SILENT_MS : OPEN_MS)) return;
+  if (isLive()) { say("reconnecting"); tell("disconnected"); }
+  anew();
+}
+
 export function startSocket() {
   connect();
   addEventListener("offline", () => say("reconnecting"));
   addEventListener("online", anew);
-  setInterval(() => { if (isLive() && Date.now() - wireAt > SILENT_MS) { say("reconnecting"); tell("disconnected"); anew(); } }, CHECK_MS);
+  setInterval(check, CHECK_MS);
   addEventListener("pagehide", () => { isClosed = true; clearTimeout(retry); socket.close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) { isClosed = false; connect(); } });
   setInterval(() => { if (!isLive() && !document.hidden) tell("look"); }, LOOK_MS);
 }
 
 on("watch", (id) => { watched = id; push({ type: "watch", conversation: id }); });
-on("heard", (at) => { if (at) heardAt = at; });
+on("heard", (at) => { if (at) { heardAt = at; setClock(at); } });

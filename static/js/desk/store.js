@@ -6,7 +6,7 @@ export const tell = (name, detail) => target.dispatchEvent(new CustomEvent(name,
 const MAX_ROWS = 3_000;
 /** Rows by id, as the server last told them or as an action has just made them. */
 export const rows = new Map();
-const overlays = new Map(); // id -> changes of actions that the server has not answered yet
+const overlays = new Map(); // id -> what actions change that the server has not answered yet, one after the other
 
 /** Who is here: see /desk/data/me/. */
 export const me = { user: null, agent: null, sees_all: false, tenant: null, tenants: [], groups: [], agents: [], intents: [], tags: [], languages: [], entrances: [], features: {} };
@@ -30,16 +30,18 @@ export function keepRows(found) {
 /** Return a row with what an action has made of it meanwhile. */
 export function rowOf(id) {
   const row = rows.get(id);
-  return row && overlays.has(id) ? { ...row, ...overlays.get(id) } : row;
+  return row && overlays.has(id) ? Object.assign({}, row, ...overlays.get(id)) : row;
 }
 
-/** Show what an action will make of a row, until `settle`. */
+/** Show what an action will make of a row, until `settle` gets the same changes. */
 export function foresee(id, changes) {
-  overlays.set(id, { ...overlays.get(id), ...changes });
+  overlays.set(id, [...(overlays.get(id) ?? []), changes]);
   tell("rows", new Set([id]));
+  return changes;
 }
 
-export function settle(id) {
-  overlays.delete(id);
+export function settle(id, changes) {
+  const others = (overlays.get(id) ?? []).filter((each) => each !== changes);
+  if (others.length) overlays.set(id, others); else overlays.delete(id);
   tell("rows", new Set([id]));
 }

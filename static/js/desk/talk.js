@@ -24,13 +24,16 @@ let timer = 0;
 let readAt = 0;
 let reading = null;
 let earlier = false;
+let stays = true; // at the end, also when there is less room or more to show
+let turns = 0;
+let taken = 0; // the last question to the server whose answer was shown
 
 export const openId = () => id;
 export const openDetail = () => kept.get(id)?.detail ?? null;
 export const lastSeq = () => [...(kept.get(id)?.lines.keys() ?? [])].reduce((most, seq) => Math.max(most, seq), 0);
 
 const isAtBottom = () => box.scrollHeight - box.scrollTop - box.clientHeight < AT_BOTTOM;
-const toBottom = () => { box.scrollTop = box.scrollHeight; newLines.hidden = true; };
+const toBottom = () => { box.scrollTop = box.scrollHeight; newLines.hidden = stays = true; };
 
 function blank() {
   return { detail: null, lines: new Map(), notes: new Map(), events: [], first: Infinity };
@@ -97,7 +100,7 @@ function open(next) {
   $("talk-banner").textContent = "";
   show(Boolean(id));
   tell("watch", id);
-  if (!id) { drawCustomer(null, null); tell("talk", { id: null, detail: null, row: null }); if (before && isWide()) $("rows").focus({ preventScroll: true }); return; }
+  if (!id) { showChoice(); drawCustomer(null, null); tell("talk", { id: null, detail: null, row: null }); if (before && isWide()) $("rows").focus({ preventScroll: true }); return; }
   drawAll({ toEnd: true });
   performance.mark("desk:open:shown");
   refresh({ isFirst: true });
@@ -107,13 +110,15 @@ async function refresh({ isFirst = false } = {}) {
   clearTimeout(timer);
   timer = 0;
   if (!id) return;
-  readAt = performance.now();
-  const [mine, wanted] = [serial, id];
+  const askedAt = (readAt = performance.now());
+  const [mine, wanted, turn] = [serial, id, (turns += 1)];
   reading = new AbortController();
   try {
     const before = lastSeq();
     const told = await read(`c/${wanted}/`, {}, reading.signal);
-    if (mine !== serial) return;
+    if (mine !== serial || turn < taken) return; // a later one was answered first
+    taken = turn;
+    told.askedAt = askedAt;
     take(told);
     // More was written than one answer tells: what lies between is read as well.
     for (let from = before; before && told.first_seq > from + 1 && mine === serial;) {
@@ -125,7 +130,7 @@ async function refresh({ isFirst = false } = {}) {
     }
     const written = drawAll({ toEnd: isFirst });
     if (!isFirst && written.length) $("lines-said").textContent = `${told.customer?.name || words.withCustomer}: ${written.at(-1).line.text}`;
-    showMissing(null);
+    if ($("talk-open").hidden) show(true); // one may see it again
     markRead();
   } catch (error) {
     if (mine !== serial || error.name === "AbortError") return;
@@ -139,7 +144,6 @@ export function refreshSoon() {
 }
 
 function showMissing(error) {
-  if (!error) return;
   show(false);
   desk.dataset.pane = "talk";
   $("talk-empty").replaceChildren(icon("lock"), el("p", {}, el("strong", {}, words.forbidden)), el("p", {}, error.message), button(words.close, { name: "close", onclick: () => address.open(null) }));
@@ -173,11 +177,12 @@ async function readEarlier() {
 
 box.addEventListener("scroll", () => {
   if (box.scrollTop < AT_TOP) readEarlier();
-  if (isAtBottom()) { newLines.hidden = true; markRead(); }
+  stays = isAtBottom();
+  if (stays) { newLines.hidden = true; markRead(); }
 }, { passive: true });
 newLines.addEventListener("click", toBottom);
 $("talk-back").addEventListener("click", () => address.open(null));
-new ResizeObserver(() => { if (newLines.hidden && id) toBottom(); }).observe($("composer"));
+new ResizeObserver(() => { if (stays && id) toBottom(); }).observe($("composer"));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && id) { refreshSoon(); markRead(); } });
 
 on("opened", open);

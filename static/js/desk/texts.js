@@ -11,9 +11,19 @@ const shortDay = new Intl.DateTimeFormat(language, { month: "short", day: "numer
 const longDay = new Intl.DateTimeFormat(language, { weekday: "long", month: "long", day: "numeric" });
 const figures = new Intl.NumberFormat(language);
 const names = new Intl.DisplayNames([language], { type: "language" });
+const APART_MS = 3_000; // less is the way of the answer
 const MINUTE = 60;
 const HOUR = 3_600;
 const DAY = 86_400;
+
+let ahead = 0; // of the server's clock, in ms
+
+/** Note what time it is at the server: the clock of a device may be wrong by an hour. */
+export function setClock(at) {
+  const found = Date.parse(at) - Date.now();
+  if (!Number.isNaN(found)) ahead = Math.abs(found) > APART_MS ? found : 0;
+}
+export const now = () => Date.now() + ahead;
 
 /** Put values into a text with {names}. */
 export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
@@ -28,8 +38,8 @@ export function languageName(code) {
 }
 
 /** Say when, in as few characters as a row of the list has room for. */
-export function ago(at, now = Date.now()) {
-  const seconds = (new Date(at) - now) / 1_000;
+export function ago(at) {
+  const seconds = (new Date(at) - now()) / 1_000;
   const size = Math.abs(seconds);
   if (size < MINUTE) return relative.format(0, "second");
   if (size < HOUR) return relative.format(Math.round(seconds / MINUTE), "minute");
@@ -50,7 +60,7 @@ export function span(seconds) {
 
 export function dayName(at) {
   const day = new Date(at);
-  const today = new Date();
+  const today = new Date(now());
   if (day.toDateString() === today.toDateString()) return words.today;
   today.setDate(today.getDate() - 1);
   return day.toDateString() === today.toDateString() ? words.yesterday : longDay.format(day);

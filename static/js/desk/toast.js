@@ -15,8 +15,9 @@ export function toast(text, { tone = "delivered", undo = null } = {}) {
   place.append(made);
   while (place.childElementCount > MOST) place.firstChild.remove();
   let timer = setTimeout(leave, tone === "failed" ? 2 * SHOWN_MS : SHOWN_MS);
-  made.addEventListener("pointerenter", () => clearTimeout(timer));
-  made.addEventListener("pointerleave", () => { timer = setTimeout(leave, SHOWN_MS); });
+  const again = () => { clearTimeout(timer); timer = setTimeout(leave, SHOWN_MS); };
+  for (const name of ["pointerenter", "focusin"]) made.addEventListener(name, () => clearTimeout(timer));
+  for (const name of ["pointerleave", "focusout"]) made.addEventListener(name, again);
 }
 
 export const sayFailed = (error) => { if (error.name !== "AbortError") toast(error.message, { tone: "failed" }); };

@@ -158,9 +158,11 @@ function searchNow() {
 export function focusSearch() { find.focus(); find.select(); }
 
 $("desk-search").addEventListener("submit", (event) => { event.preventDefault(); searchNow(); $("rows").focus(); }); // what was found is walked through
-find.addEventListener("input", () => { clearTimeout(typed); typed = setTimeout(searchNow, TYPED_MS); });
+// While a Chinese word is composed, its letters are nothing to search for.
+find.addEventListener("compositionend", searchNow);
+find.addEventListener("input", (event) => { if (event.isComposing) return; clearTimeout(typed); typed = setTimeout(searchNow, TYPED_MS); });
 find.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
+  if (event.key !== "Escape" || event.isComposing) return;
   event.stopPropagation();
   if (find.value) { find.value = ""; searchNow(); } else $("rows").focus();
 });

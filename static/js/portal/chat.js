@@ -1,5 +1,6 @@
 // The chat: what a visitor writes, sees and is asked. Lines come by `connection`, and are drawn by `lines`.
 import { Connection } from "./connection.js";
+import { askForEmail, forgetEmail } from "./email.js";
 import { say, seen, watch } from "./frame.js";
 import { Lines } from "./lines.js";
 import { openMenu } from "./menu.js";
@@ -10,6 +11,7 @@ const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
 const SUGGEST_MS = 400;
 const BACK_MS = 4_000;
+const LOOK_MS = 60_000;
 const LOST = new Set(["reconnecting", "offline"]);
 const id = (name) => document.getElementById(name);
 const main = id("main");
@@ -22,8 +24,10 @@ let typingOver = 0;
 let backOver = 0;
 let suggesting = 0;
 let unread = 0;
-let readSeq = 0;
+let [readOf, readSeq] = [null, 0]; // a conversation, and how far in it
 let desk = {};
+let [looks, lookedAt] = [0, 0];
+let isAsked = false; // to send, once the files are there
 const uploads = new Map(); // local id → { id, name, size } or null while it goes on
 
 const lines = new Lines({ box: id("lines"), list: id("list"), below: id("below"), again });
@@ -87,7 +91,12 @@ function showStatus() {
 
 /** Ask whether the desk is open, and whether a rating is asked for. */
 async function lookAtDesk() {
-  try { desk = await call("GET", below(places.help, "state/")); } catch { return; }
+  const mine = (looks += 1);
+  lookedAt = Date.now();
+  let told;
+  try { told = await call("GET", below(places.help, "state/")); } catch { return; }
+  if (mine !== looks) return;
+  desk = told;
   const hours = id("hours");
   hours.hidden = desk.open;
   if (!desk.open) hours.textContent = desk.opens_at ? fill(words.opens, { time: soon.format(new Date(desk.opens_at)) }) : words.closed_now;
@@ -102,15 +111,16 @@ async function lookAtDesk() {
 /** Ask where the answer may be sent to, while the desk is closed and no one has answered. */
 function askForAddress() {
   const isWaiting = !snapshot?.status || ["new", "bot", "queued"].includes(snapshot.status);
-  if (id("email").contains(document.activeElement) || !id("email-said").hidden) return;
-  id("email").hidden = !(desk.asks_email && isWaiting && lines.count && !desk.email && !kept.get("email"));
+  askForEmail(desk.asks_email && isWaiting && lines.count && !desk.email);
 }
 
 function noteRead() {
   if (!seen()) return;
   unread = 0;
   say("unread", { count: 0 });
-  if (!snapshot || lines.conversation !== snapshot.conversation || lines.lastSeq <= readSeq) return;
+  if (!snapshot || lines.conversation !== snapshot.conversation) return;
+  if (readOf !== snapshot.conversation) [readOf, readSeq] = [snapshot.conversation, 0]; // each counts its own lines
+  if (lines.lastSeq <= readSeq) return;
   if (snapshot.read && snapshot.read.customer >= lines.lastSeq) { readSeq = lines.lastSeq; return; }
   readSeq = lines.lastSeq;
   connection.read(readSeq);
@@ -131,7 +141,8 @@ function fit() {
 
 async function write() {
   const written = text.value.trim();
-  if ([...uploads.values()].includes(null)) return;
+  isAsked = [...uploads.values()].includes(null);
+  if (isAsked) return; // sent when the last one is there
   const files = [...uploads.values()];
   if (!written && !files.length) return;
   const line = { type: "line", client_id: newId(), text: written, files: files.map((file) => file.id) };
@@ -232,9 +243,11 @@ async function upload(file) {
     if (uploads.has(local)) uploads.set(local, made);
   } catch (error) {
     uploads.delete(local);
+    isAsked = false;
     complain(error.errors[0]?.message || error.message || words.wrong);
   }
   drawFiles();
+  if (isAsked) write();
 }
 
 id("file").addEventListener("change", (event) => {
@@ -243,22 +256,6 @@ id("file").addEventListener("change", (event) => {
   event.target.value = "";
 });
 text.addEventListener("paste", (event) => { for (const file of event.clipboardData?.files ?? []) upload(file); });
-
-// --- an address for the answer, outside business hours ------------------------------------------------------------
-
-id("email").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const said = id("email-said");
-  said.hidden = false;
-  try {
-    const { email } = await call("POST", below(places.help, "email/"), { body: { email: id("email-address").value }, needs: true });
-    kept.set("email", email);
-    said.textContent = fill(words.email_kept, { email });
-    for (const part of id("email").querySelectorAll("label, .row")) part.hidden = true;
-  } catch (error) {
-    said.textContent = error.errors?.[0]?.message || error.message || words.wrong;
-  }
-});
 
 // --- beginning -----------------------------------------------------------------------------------------------------
 
@@ -270,7 +267,12 @@ function react(changed) {
     lines.clear();
     snapshot = null;
     showStatus();
-  }
+    uploads.clear();
+    text.value = kept.get("draft") ?? "";
+    for (const draw of [fit, drawFiles, forgetEmail]) draw();
+    rating.show(null);
+    lookAtDesk();
+  } else if (seen() && Date.now() - lookedAt > LOOK_MS) lookAtDesk(); // it may have opened meanwhile
   if (isSigned() && seen() && !connection.isOn) connect(); // what was written on other devices is shown at once
   else if (changed) resume();
   noteRead();

@@ -30,6 +30,8 @@ export class Connection {
     this.isLive = false;
     this.heardAt = this.sentAt = 0; // when anything came and a line went, by the clock of this device, which goes on while it sleeps
     this.patientUntil = 0;
+    this.isLate = false; // the server takes no more lines for a moment
+    this.turn = 0; // of one visitor: answers that another one had asked for are nothing to this one
     setInterval(() => this.check(), CHECK_MS);
     addEventListener("online", () => this.isOn && this.reconnect());
     addEventListener("offline", () => this.isOn && this.say("offline"));
@@ -39,7 +41,7 @@ export class Connection {
   say(state, wait = 0) {
     this.isLive = state === "live" || state === "slow";
     if (this.isQuiet && !this.isLive) return; // lines have come over HTTP until now, and go on to
-    this.isQuiet = false;
+    this.isQuiet = this.isLate = false;
     this.handlers.state(state, wait);
   }
 
@@ -53,8 +55,15 @@ export class Connection {
   }
 
   stop() {
-    this.isOn = this.isLive = false;
+    this.isOn = this.isLive = this.isQuiet = false;
+    this.turn += 1;
     clearTimeout(this.timer);
+    this.drop();
+    this.wake?.();
+  }
+
+  /** Let go of a socket, whatever it still says. */
+  drop() {
     clearTimeout(this.deadline);
     const socket = this.socket;
     this.socket = null;
@@ -62,6 +71,7 @@ export class Connection {
   }
 
   reconnect() {
+    if (this.isPolling) { this.wake?.(); return; } // it goes on, at once
     clearTimeout(this.timer);
     if (!navigator.onLine) { this.say("offline"); return; }
     if (this.failed >= TRIES_BEFORE_HTTP) { this.poll(); return; }
@@ -74,19 +84,21 @@ export class Connection {
     this.say(this.last ? "reconnecting" : "connecting");
     let socket;
     try { socket = new WebSocket(`${scheme}//${host}/ws${places.chat}`); } catch { this.again(); return; }
-    this.socket?.close();
+    this.drop();
     this.socket = socket;
+    this.usedToken = token();
+    this.heardAt = Date.now();
     this.deadline = setTimeout(() => socket.readyState === WebSocket.CONNECTING && socket.close(), OPEN_MS);
     socket.addEventListener("open", () => {
       if (this.socket !== socket) return;
       this.heardAt = Date.now();
-      socket.send(JSON.stringify({ type: "hello", token: token(), ...this.last }));
+      socket.send(JSON.stringify({ type: "hello", token: this.usedToken, ...this.last }));
       for (const line of this.unsent.values()) socket.send(JSON.stringify(line));
     });
     socket.addEventListener("message", (event) => { if (this.socket === socket) this.hear(JSON.parse(event.data)); });
     socket.addEventListener("close", (event) => {
-      clearTimeout(this.deadline);
       if (this.socket !== socket) return;
+      clearTimeout(this.deadline);
       this.socket = null;
       if (event.code === ENDED) { this.ended(); return; }
       if (event.code === MANY) this.wait = LONGEST_WAIT_MS;
@@ -97,7 +109,11 @@ export class Connection {
 
   /** Connect once more where nothing has come for so long that the connection is dead, however open it looks. */
   check() {
-    if (!this.isOn || !this.isLive || this.socket?.readyState !== WebSocket.OPEN) return;
+    if (!this.isOn || this.socket?.readyState !== WebSocket.OPEN) return;
+    if (!this.isLive) { // it never said anything: what is in between lets none through
+      if (navigator.onLine && Date.now() - this.heardAt > UNANSWERED_MS) { this.drop(); this.again(); }
+      return;
+    }
     const isAsked = this.unsent.size > 0 && Date.now() > this.patientUntil;
     const isDead = isAsked ? Date.now() - Math.max(this.heardAt, this.sentAt) > UNANSWERED_MS : Date.now() - this.heardAt > SILENT_MS;
     if (isDead) this.open();
@@ -115,10 +131,10 @@ export class Connection {
   ended() {
     this.stop();
     const unsent = [...this.unsent.values()];
-    forget();
+    if (token() === this.usedToken) forget(); // else another tab has begun a new one: the visitor goes on with that
     this.last = null;
     this.handlers.ended();
-    if (unsent.length) begin().then(() => { this.keep(); this.start(); }).catch((error) => unsent.forEach((line) => this.refuse(line.client_id, error)));
+    if (unsent.length || token()) begin().then(() => { this.keep(); this.start(); }).catch((error) => unsent.forEach((line) => this.refuse(line.client_id, error)));
   }
 
   hear(frame) {
@@ -144,17 +160,30 @@ export class Connection {
   fault(frame) {
     if (!frame.client_id) return;
     if (frame.retry_after) {
-      this.patientUntil = Date.now() + frame.retry_after * 1000;
-      this.handlers.state("late", frame.retry_after);
+      this.late(frame.retry_after);
       setTimeout(() => this.send(this.unsent.get(frame.client_id)), frame.retry_after * 1000);
       return;
     }
     this.refuse(frame.client_id, new Refused(frame.status ?? 400, frame));
   }
 
+  late(wait) {
+    this.isLate = true;
+    this.patientUntil = Date.now() + wait * 1000;
+    this.handlers.state("late", wait);
+  }
+
+  /** Nothing waits any more: that sending was late is no longer true. */
+  caughtUp() {
+    if (!this.isLate || this.unsent.size) return;
+    this.isLate = false;
+    this.handlers.state(this.isPolling ? "slow" : "live", 0);
+  }
+
   accept(id) {
     if (this.unsent.delete(id)) this.keep();
     this.handlers.accepted(id);
+    this.caughtUp();
   }
 
   refuse(id, error) {
@@ -164,6 +193,7 @@ export class Connection {
     this.returned.set(id, line);
     this.keep();
     this.handlers.refused(id, error);
+    this.caughtUp();
   }
 
   /** Send a line, now or when there is a connection. */
@@ -202,7 +232,7 @@ export class Connection {
       await call("POST", `${places.chat}lines/`, { body, needs: true });
       this.accept(line.client_id);
     } catch (error) {
-      if (error.status === 429) this.handlers.state("late", error.wait || 5);
+      if (error.status === 429) this.late(error.wait || 5);
       else if (error.status >= 400 && error.status < 500) this.refuse(line.client_id, error);
     }
   }
@@ -210,20 +240,26 @@ export class Connection {
   async poll() {
     if (this.isPolling) return;
     this.isPolling = true;
-    const until = performance.now() + AGAIN_MS;
-    while (this.isOn && performance.now() < until) {
+    const { turn } = this;
+    this.usedToken = token();
+    const until = Date.now() + AGAIN_MS;
+    while (this.isOn && turn === this.turn && Date.now() < until) {
+      if (token() !== this.usedToken) { this.isPolling = false; this.ended(); return; } // begun anew, here or in another tab
       try {
-        for (const line of [...this.unsent.values()]) await this.post(line);
+        for (const line of [...this.unsent.values()]) if (Date.now() >= this.patientUntil) await this.post(line);
         await this.fetch();
-        if (!this.isLive) this.say("slow");
+        if (!this.isLive && turn === this.turn) this.say("slow");
       } catch (error) {
+        if (turn !== this.turn) break;
         if (error.code === "session_ended") { this.isPolling = false; this.ended(); return; }
         this.say(navigator.onLine ? "reconnecting" : "offline");
       }
-      await new Promise((resolve) => { this.timer = setTimeout(resolve, POLL_MS); });
+      // Woken before its time where there is reason to look at once.
+      await new Promise((resolve) => { this.wake = resolve; setTimeout(resolve, POLL_MS); });
     }
     this.isPolling = false;
     if (!this.isOn) return;
+    if (turn !== this.turn) { this.reconnect(); return; }
     // Look whether a WebSocket gets through by now; if not, HTTP goes on at once.
     this.isQuiet = this.isLive;
     this.failed = TRIES_BEFORE_HTTP - 1;
@@ -232,10 +268,12 @@ export class Connection {
   }
 
   async fetch() {
+    const { turn } = this;
     let more = true;
     while (more) {
       const place = this.last ? `?conversation=${this.last.conversation}&after=${this.last.after}` : "";
       const answer = await call("GET", `${places.chat}lines/${place}`);
+      if (turn !== this.turn) return;
       for (const frame of answer.lines) {
         this.last = { conversation: frame.conversation, after: frame.seq };
         if (frame.client_id) this.accept(frame.client_id);

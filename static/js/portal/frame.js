@@ -37,7 +37,7 @@ if (isFramed) {
     }
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) say("close");
+    if (event.key === "Escape" && !event.isComposing && !event.defaultPrevented && !document.querySelector("dialog[open]")) say("close");
   });
   const close = document.getElementById("close");
   close.hidden = false;

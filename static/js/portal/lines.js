@@ -74,8 +74,11 @@ export class Lines {
     const name = day.format(at);
     if (name === this.day) return;
     this.day = name;
-    const isToday = name === day.format(new Date());
-    this.list.insertBefore(make("li", { className: "day", text: isToday ? words.today : name }), before ?? this.list.querySelector("[data-pending]"));
+    const item = make("li", { className: "day" });
+    item.dataset.day = name;
+    this.list.insertBefore(item, before ?? this.list.querySelector("[data-pending]"));
+    const today = day.format(new Date());
+    for (const one of this.list.querySelectorAll(".day")) one.textContent = one.dataset.day === today ? words.today : one.dataset.day; // it was today when it was written
   }
 
   /** Show a line that is on its way. */

@@ -63,7 +63,13 @@ export function openMenu({ button, conversation, desk }) {
     });
   });
   id("copy").addEventListener("click", () => doing(id("elsewhere"), async () => {
-    await navigator.clipboard.writeText(id("elsewhere-link").querySelector("output").textContent);
-    return words.copied;
+    const link = id("elsewhere-link").querySelector("output");
+    try {
+      await navigator.clipboard.writeText(link.textContent);
+      return words.copied;
+    } catch { // not allowed in this frame, or the page came over plain HTTP: it is marked, to be copied by hand
+      getSelection().selectAllChildren(link);
+      return "";
+    }
   }));
 }

@@ -18,6 +18,9 @@ function write(name, value) {
   } catch { /* kept in memory */ }
 }
 
+const LONGEST_MS = 30_000;
+const LONGEST_UPLOAD_MS = 300_000;
+
 /** Something of this visitor that outlives the page, such as lines that were not sent. */
 export const kept = {
   get: (name) => read(`${KEY}:${name}`),
@@ -46,7 +49,7 @@ export function keepToken(value) {
 
 export function forget() {
   write(KEY, null);
-  for (const name of ["outbox"]) kept.set(name, null);
+  kept.set("outbox", null);
 }
 
 function nameOf(signed) {
@@ -63,6 +66,8 @@ export function setIdentity(signed) {
   const who = identity ? nameOf(identity) : "";
   if (!stored || stored.who === who) return false;
   forget();
+  // What one visitor has begun to write is not shown to another; who signs in goes on with it.
+  if (stored.who) for (const name of ["draft", "email"]) kept.set(name, null);
   return true;
 }
 
@@ -73,7 +78,8 @@ async function send(method, path, { body, auth } = {}) {
   if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, credentials: "omit", cache: "no-store", body: body === undefined || isForm ? body : JSON.stringify(body) });
+    const signal = AbortSignal.timeout?.(isForm ? LONGEST_UPLOAD_MS : LONGEST_MS); // a dead connection says nothing
+    answer = await fetch(path, { method, headers, signal, credentials: "omit", cache: "no-store", body: body === undefined || isForm ? body : JSON.stringify(body) });
   } catch {
     throw new Refused(0, {});
   }
@@ -94,12 +100,13 @@ export function begin() {
 
 /** Ask the server. `needs`: begin a session where there is none; a session that has ended is begun anew once. */
 export async function call(method, path, { body, needs = false } = {}) {
+  const auth = needs ? await begin() : token();
   try {
-    return await send(method, path, { body, auth: needs ? await begin() : token() });
+    return await send(method, path, { body, auth });
   } catch (error) {
     if (error.code !== "session_ended") throw error;
-    write(KEY, null);
-    return send(method, path, { body, auth: needs ? await begin() : "" });
+    if (token() === auth) write(KEY, null); // else another tab has begun a new one
+    return send(method, path, { body, auth: needs ? await begin() : token() });
   }
 }
 
