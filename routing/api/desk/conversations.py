@@ -101,7 +101,7 @@ class ConversationNotes(ConversationView):
     @extend_schema(summary="Notes of a conversation", description="In their order, the newest 500.", responses=NoteOut(many=True))
     def get(self, request: Request, id: str) -> Response:
         newest = Note.objects.filter(conversation=self.get_object()).select_related("agent").order_by("-pk")[:MAX_NOTES]
-        return Response(NoteOut(reversed(newest), many=True).data)
+        return Response(NoteOut(list(reversed(newest)), many=True).data)
 
     @extend_schema(
         summary="Write a note about a conversation",
