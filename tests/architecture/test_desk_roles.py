@@ -71,7 +71,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "desk/data/presence/": ("", "AB"),
     "desk/data/export/": (DESK, ""),
 }
-#: What is done with a conversation → by whom. Only agents write to customers; who supervises decides.
+#: What is done with a conversation → who does it. Only agents write to customers; who supervises decides.
 ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "reply": ("A", {"text": "Hello"}),
     "draft": ("A", {"text": "Hel"}),

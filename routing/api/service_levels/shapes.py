@@ -148,7 +148,7 @@ class FileDayOut(ChangedDayOut):
 class DayFileOut(serializers.Serializer[Any]):
     """What a file changed, or would change."""
 
-    format = serializers.ChoiceField(choices=["csv", "ics"])
+    format = serializers.CharField(help_text="csv or ics.")
     added = FileDayOut(many=True)
     changed = FileDayOut(many=True)
     removed = FileDayOut(many=True)
