@@ -100,7 +100,7 @@ def text_of(content: bytes) -> str:
 
 
 def read_table(text: str) -> list[FileDay]:
-    """Return the days of a table, in the order of their lines.
+    """Return the days of a table, in order.
 
     Raises:
         Invalid: it is no table, or lines are wrong; each error names its line.
@@ -119,7 +119,7 @@ def read_table(text: str) -> list[FileDay]:
     faults.refuse()
     if not found:
         raise Invalid.field("file", _("There is no day in the file. Write one in each line, such as 2027-01-01,New Year."))
-    return list(found.values())
+    return sorted(found.values(), key=lambda each: each.day)
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
