@@ -32,6 +32,7 @@ def test_tags_priority_and_snooze_are_set_and_shown(api: Api, tenant: Tenant) ->
     talk, until = make_asked(tenant), (timezone.now() + timedelta(days=1)).isoformat()
     assert json_of(api.post(here(talk, "tags/"), {"add": ["vip", " two  words"]}))["tags"] == ["two words", "vip"]
     assert json_of(api.post(here(talk, "tags/"), {"remove": ["vip"]}))["tags"] == ["two words"]
+    assert [len(json_of(api.get("/api/conversations/", tag=name))["results"]) for name in ("two words", "vip")] == [1, 0]
     assert json_of(api.post(here(talk, "priority/"), {"priority": 8}))["priority"] == 8
     assert fields_of(api.post(here(talk, "priority/"), {"priority": 11})) == ["priority"]
     assert json_of(api.post(here(talk, "snooze/"), {"until": until}))["snoozed_until"]
