@@ -46,6 +46,10 @@ _DATE = re.compile(
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
+class WrongDay(ValueError):
+    """What is wrong in a line, in the reader's language."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileDay:
     """A day that a file has, and the line where it stands."""
@@ -162,14 +166,14 @@ def _day(line: int, cells: dict[str, str]) -> FileDay:
     """Return the day of a line.
 
     Raises:
-        ValueError: with what is wrong, in the reader's language.
+        WrongDay: with what is wrong, in the reader's language.
     """
     kind = KINDS.get(cells.get("kind", "").casefold())
     if kind is None:
-        raise ValueError(_("“{text}” is no kind of day. Write holiday or working.").format(text=cells["kind"][:MAX_NAME]))
+        raise WrongDay(_("“{text}” is no kind of day. Write holiday or working.").format(text=cells["kind"][:MAX_NAME]))
     hours = sorted(periods.read(cells.get("hours", "")))
     if hours and kind == DayKind.HOLIDAY:
-        raise ValueError(_("A holiday has no hours. If it is worked then, its kind is working."))
+        raise WrongDay(_("A holiday has no hours. If it is worked then, its kind is working."))
     return FileDay(day_in(cells.get("date", "")), kind, name_in(cells.get("name", "")), hours, line)
 
 
@@ -177,7 +181,7 @@ def day_in(text: str) -> date:
     """Return the date that a text is: 2027-01-02, 2027/1/2, 2027.1.2, 20270102 or 2027年1月2日.
 
     Raises:
-        ValueError: it is none of them.
+        WrongDay: it is none of them.
     """
     match = _DATE.fullmatch(text.strip())
     if match is not None:
@@ -188,18 +192,18 @@ def day_in(text: str) -> date:
             found = date.min
         if is_day_in_range(found):
             return found
-    raise ValueError(_("“{text}” is no date. Write it with the year first, such as 2027-01-02.").format(text=text[:40]))
+    raise WrongDay(_("“{text}” is no date. Write it with the year first, such as 2027-01-02.").format(text=text[:40]))
 
 
 def name_in(text: str) -> str:
     """Return the name of a day.
 
     Raises:
-        ValueError: it is too long, or has characters that are not shown.
+        WrongDay: it is too long, or has characters that are not shown.
     """
     name = " ".join(text.split())
     if len(name) > MAX_NAME:
-        raise ValueError(_("The name has at most {n} characters.").format(n=MAX_NAME))
+        raise WrongDay(_("The name has at most {n} characters.").format(n=MAX_NAME))
     if find_control(name):
-        raise ValueError(_("The name has a character that can't be shown. Write it again."))
+        raise WrongDay(_("The name has a character that can't be shown. Write it again."))
     return name

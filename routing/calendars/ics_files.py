@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from posthaste.lib.dates import is_day_in_range
 from posthaste.lib.problems import Invalid
-from routing.calendars.day_files import KINDS, MAX_ROWS, Faults, FileDay, name_in
+from routing.calendars.day_files import KINDS, MAX_ROWS, Faults, FileDay, WrongDay, name_in
 from routing.calendars.holiday_data import MAX_NAME
 from routing.models import DayKind
 
@@ -25,7 +25,7 @@ MAX_EVENTS = MAX_ROWS
 LAST_YEAR = 2100
 #: Of one event: longer ones are no holiday.
 MAX_LENGTH = 62
-MAX_REPEATING = 500
+MAX_REPEATING = 200
 #: What a yearly rule may have; anything else is refused with words.
 PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS"}
 #: How names of days end that are worked in exchange for another one.
@@ -41,8 +41,10 @@ def read_calendar(text: str, *, years: range) -> tuple[list[FileDay], int]:
     Raises:
         Invalid: it is no calendar, or events are wrong; each error names the line where the event begins.
     """
-    events = _events(text)
     lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip().upper() == "BEGIN:VEVENT"]
+    if len(lines) > MAX_EVENTS:  # before they are read, which takes long
+        raise Invalid.field("file", _("At most {n} events.").format(n=MAX_EVENTS), "too_many")
+    events = _events(text)
     moved = _moved(events)
     faults, found, outside = Faults(), dict[date, FileDay](), 0
     repeating = 0
@@ -62,10 +64,12 @@ def read_calendar(text: str, *, years: range) -> tuple[list[FileDay], int]:
                     found[day] = _both(found[day], FileDay(day, kind, name, [], line))
                 else:
                     found[day] = FileDay(day, kind, name, [], line)
-        except ValueError as error:
+        except WrongDay as error:
             faults.add(line, str(error))
+        except (ValueError, TypeError, AttributeError):  # the package's, about a property that is broken
+            faults.add(line, _("The event can't be read. Export it again, or remove it."))
     faults.refuse()
-    if not found and not outside:
+    if not events:
         raise Invalid.field("file", _("There is no event in the calendar."))
     if len(found) > MAX_ROWS:
         raise Invalid.field("file", _("At most {n} days.").format(n=MAX_ROWS), "too_many")
@@ -80,8 +84,6 @@ def _events(text: str) -> list[Any]:
         events = [event for calendar in calendars for event in calendar.walk("VEVENT")]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid.field("file", _("The calendar can't be read: {error}.").format(error=str(error)[:200])) from None
-    if len(events) > MAX_EVENTS:
-        raise Invalid.field("file", _("At most {n} events.").format(n=MAX_EVENTS), "too_many")
     return events
 
 
@@ -98,10 +100,10 @@ def _both(first: FileDay, second: FileDay) -> FileDay:
     """Return a day that two events name.
 
     Raises:
-        ValueError: one says that it is worked, the other that it is off.
+        WrongDay: one says that it is worked, the other that it is off.
     """
     if first.kind != second.kind:
-        raise ValueError(_("The same date as in line {line}, but of another kind. Remove one of them.").format(line=first.line))
+        raise WrongDay(_("The same date as in line {line}, but of another kind. Remove one of them.").format(line=first.line))
     if second.name in first.name:
         return first
     return FileDay(first.day, first.kind, f"{first.name}, {second.name}"[:MAX_NAME], [], first.line)
@@ -131,7 +133,7 @@ def _days(event: Any, years: range, moved: Collection[date]) -> Iterator[date]:
     """Yield the days of an event: of one that repeats, those in the years; it is left out where another event stands for it.
 
     Raises:
-        ValueError: with what is wrong, in the reader's language.
+        WrongDay: with what is wrong, in the reader's language.
     """
     first, length = _span(event)
     repeats = "RRULE" in event
@@ -146,18 +148,18 @@ def _span(event: Any) -> tuple[date, int]:
     """Return the first day of an event, and how many it has."""
     first = getattr(event.get("DTSTART"), "dt", None)
     if not isinstance(first, date):
-        raise ValueError(_("The event has no day. Give it one, or remove it."))
+        raise WrongDay(_("The event has no day. Give it one, or remove it."))
     if isinstance(first, datetime):
-        raise ValueError(_("The event has a time of day. Make it an all-day event, or remove it."))
+        raise WrongDay(_("The event has a time of day. Make it an all-day event, or remove it."))
     if not is_day_in_range(first):
-        raise ValueError(_("Must be between 1970 and 2999."))
+        raise WrongDay(_("Must be between 1970 and 2999."))
     end, lasts = getattr(event.get("DTEND"), "dt", None), getattr(event.get("DURATION"), "dt", None)
     if isinstance(end, date) and not isinstance(end, datetime):
         length = (end - first).days
     else:
         length = lasts.days if isinstance(lasts, timedelta) else 1
     if not 0 <= length <= MAX_LENGTH:
-        raise ValueError(_("The event must have between 1 and {n} days.").format(n=MAX_LENGTH))
+        raise WrongDay(_("The event must have between 1 and {n} days.").format(n=MAX_LENGTH))
     return first, max(length, 1)
 
 
@@ -178,7 +180,7 @@ def _repeated(event: Any, first: date, years: range) -> list[date]:
     given = event["RRULE"]
     rule: dict[str, list[Any]] = {} if isinstance(given, list) else {str(part).upper(): values for part, values in given.items()}
     if [str(each).upper() for each in rule.get("FREQ", [])] != ["YEARLY"] or set(rule) - PARTS:
-        raise ValueError(_("The event repeats in another way than each year. Export its days one by one, or remove it."))
+        raise WrongDay(_("The event repeats in another way than each year. Export its days one by one, or remove it."))
     interval, count, until = (rule.get(part, [None])[0] for part in ("INTERVAL", "COUNT", "UNTIL"))
     step = max(int(interval or 1), 1)
     last = _as_day(until) if isinstance(until, date) else date.max
