@@ -80,6 +80,12 @@ def make_key(tenant: Tenant, *scopes: str, kind: str = KeyKind.LIVE, **fields: A
         return issue_api_key(tenant=tenant, name=fields.pop("name", "test"), scopes=scopes or tuple(SCOPES), kind=kind, by=by, **fields)
 
 
+class CsvBody(bytes):
+    """A body that goes as a CSV file."""
+
+    content_type = "text/csv"
+
+
 class Api:
     """Calls to the API through Django's test client, as JSON and with a key."""
 
@@ -91,7 +97,7 @@ class Api:
         """Make one call; `body` goes as JSON, or as it is when it is bytes or a text."""
         sent = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **(headers or {})}
         data = body if isinstance(body, bytes | str) else b"" if body is None else orjson.dumps(body)
-        options = {"content_type": "application/json", **options}
+        options = {"content_type": getattr(body, "content_type", "application/json"), **options}
         return self.client.generic(method, path, data, headers=sent, **options)
 
     def get(self, path: str, **query: Any) -> Any:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from posthaste.ui.checked_forms import CheckedForm
 from routing.admin.short_names import ShortNamed
-from routing.calendars import editing, holiday_data, periods
+from routing.calendars import editing, file_importing, holiday_data, periods
 from routing.calendars.importing import YEARS
 from routing.models import BusinessCalendar, CalendarDay
 
@@ -123,3 +123,28 @@ class ImportForm(forms.Form):
     def place(self) -> str:
         """Return the country, or the part of it."""
         return "-".join(filter(None, (self.cleaned_data["country"], self.cleaned_data["part"])))
+
+
+class FileForm(forms.Form):
+    """How days of a file are imported; the file itself is read by the page."""
+
+    replace = forms.BooleanField(
+        label=gettext_lazy("Remove other days of these years"),
+        required=False,
+        help_text=gettext_lazy("Days that come from a country stay, as its next import would bring them back."),
+    )
+    from_year = forms.IntegerField(
+        label=gettext_lazy("From year"), required=False, min_value=file_importing.FIRST_YEAR, max_value=file_importing.LAST_YEAR
+    )
+    to_year = forms.IntegerField(
+        label=gettext_lazy("To year"),
+        required=False,
+        min_value=file_importing.FIRST_YEAR,
+        max_value=file_importing.LAST_YEAR,
+        help_text=gettext_lazy("Empty: all days of a CSV file, and three years of an ICS file, as its events may come back each year."),
+    )
+
+    def wanted(self) -> dict[str, Any]:
+        """Return what the service takes."""
+        given = self.cleaned_data
+        return {"replace": given["replace"], "from_year": given["from_year"] or 0, "to_year": given["to_year"] or 0}

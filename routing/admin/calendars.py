@@ -18,6 +18,7 @@ from posthaste.lib.problems import Problem
 from posthaste.ui.pages import problem_text
 from posthaste.ui.templatetags.interface import NOTHING, two_lines
 from routing.actions import Action
+from routing.admin import calendar_files
 from routing.admin.calendar_forms import WEEKDAYS, CalendarForm, DayForm, DayFormSet, ImportForm
 from routing.admin.outcomes import DeletedByService
 from routing.admin.parts import PartInline
@@ -74,7 +75,10 @@ class BusinessCalendarAdmin(PrepopulatesNames, DeletedByService):
         return [obj.name]
 
     def get_urls(self) -> Any:
-        own = [path("<uuid:pk>/import/", self.admin_site.admin_view(self.import_page), name=self.url_name("import"))]
+        own = [
+            path("<uuid:pk>/import/", self.admin_site.admin_view(self.import_page), name=self.url_name("import")),
+            path("<uuid:pk>/import-file/", self.admin_site.admin_view(self.file_page), name=self.url_name("import_file")),
+        ]
         return own + super().get_urls()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
@@ -153,6 +157,10 @@ class BusinessCalendarAdmin(PrepopulatesNames, DeletedByService):
             form=form,
             changes=changes,
         )
+
+    def file_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Show what a file of days changes, and import it."""
+        return calendar_files.file_page(self, request, self.own(request, str(pk), change=True))
 
     @admin.display(description=gettext_lazy("calendar"), ordering="title")
     def calendar(self, row: BusinessCalendar) -> SafeString:

@@ -1,6 +1,7 @@
 """Read groups, agents, assignments; every list is of one tenant."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -31,6 +32,22 @@ def group_named(tenant_id: int, name: str, *, field: str = "group") -> SkillGrou
 def agents(tenant_id: int) -> "QuerySet[Agent]":
     """Return the tenant's agents with their skills."""
     return owned_by(Agent.objects.select_related("user").prefetch_related("skills__group"), tenant_id)
+
+
+def agent_named(tenant_id: int, name: str, *, field: str = "agent") -> Agent:
+    """Return the tenant's agent of an id or a user name.
+
+    Raises:
+        Invalid: there is none.
+    """
+    own = agents(tenant_id)
+    try:
+        found = own.filter(pk=UUID(name)).first()
+    except ValueError:
+        found = own.filter(user__username=name).first()
+    if found is None:
+        raise Invalid.field(field, _("There is no such agent."), "does_not_exist")
+    return found
 
 
 def agent_of_user(tenant_id: int, user_id: int) -> Agent | None:

@@ -22,15 +22,18 @@ def reply(
     file_ids: Sequence[UUID] = (),
     client_id: str = "",
     seen_seq: int | None = None,
+    owner: str = "",
     by: Actor,
     now: datetime,
 ) -> Line:
     """Write an agent's reply; their draft goes with it, in the same transaction, and what they were told of it counts as read.
 
+    `owner` is under which name its files were uploaded, if that is another than the agent's own.
+
     Raises:
         Invalid, AnsweredMeanwhile, Conflict, NotFound: as for `replies.reply`.
     """
-    author = replies.Author(agent=agent, owner=owner_of(agent))
+    author = replies.Author(agent=agent, owner=owner or owner_of(agent))
     line = replies.reply(
         conversation=conversation, author=author, text=text, file_ids=file_ids, client_id=client_id, seen_seq=seen_seq, by=by, now=now
     )

@@ -143,7 +143,7 @@ def _to_write(ticket: Ticket) -> dict[str, Any]:
         "addresses": addresses.choices,
         "no_address": addresses.why_not,
         "client_id": new_id().hex,
-        "first_subject": f"{ticket.subject} [#{ticket.number}]",
+        "first_subject": writing.first_subject(ticket),
     }
 
 

@@ -6,6 +6,7 @@ messages like replies are, with their state and trace.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -75,6 +76,23 @@ def _shown(row: Identity) -> str:
     return shown if row.verified_at is not None else _("{address} (not verified)").format(address=shown)
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that go with a text, and under which name they were uploaded; empty: as the agent."""
+
+    ids: Sequence[UUID] = ()
+    owner: str = ""
+
+
+NO_FILES = Files()
+
+
+def first_subject(ticket: Ticket) -> str:
+    """Return the subject of the first e-mail about a ticket, if its author writes no other."""
+    number = f" [#{ticket.number}]"
+    return f"{ticket.subject[: sides.MAX_SUBJECT - len(number)]}{number}"
+
+
 def ways_to_write(ticket: Ticket) -> Addresses:
     """Return the customer's e-mail addresses, where there is a mailbox to write from, and phone numbers."""
     customer = ticket.customer
@@ -95,12 +113,23 @@ def ways_to_write(ticket: Ticket) -> Addresses:
 
 @transaction.atomic
 def write_to_customer(
-    *, ticket: Ticket, agent: Agent, identity_id: UUID, subject: str, text: str, client_id: str, by: Actor, now: datetime
+    *,
+    ticket: Ticket,
+    agent: Agent,
+    identity_id: UUID | None,
+    subject: str,
+    text: str,
+    client_id: str,
+    files: Files = NO_FILES,
+    by: Actor,
+    now: datetime,
 ) -> UUID:
     """Write to the customer of a ticket, and return the id of the message; sent again under its client id, it is the same one.
 
+    None for the address is the only one that the customer has.
+
     Raises:
-        Invalid: the address is none of the customer's, or the subject or the text is wrong.
+        Invalid: the address is none of the customer's, or the subject, the text or a file is wrong.
         NoAddress, NoMailbox: there is no address to write to, or to write from.
         TicketOver: the ticket is over.
         Full: the agent has no room for a conversation.
@@ -116,12 +145,15 @@ def write_to_customer(
     addresses = ways_to_write(row)
     if addresses.why_not:
         raise NoAddress(addresses.why_not)
-    identity = next((each for each in addresses.identities if each.pk == identity_id), None)
+    own = addresses.identities
+    identity = next((each for each in own if each.pk == identity_id or (identity_id is None and len(own) == 1)), None)
     if identity is None:
         raise Invalid.field("to", _("Choose an address of the customer."), "unknown")
-    if identity.kind == IdentityKind.PHONE:
-        return _send_sms(row, agent, identity, text, client_id, by=by, now=now)
-    return _begin(row, agent, identity, subject, text, client_id, by=by, now=now)
+    if identity.kind != IdentityKind.PHONE:
+        return _begin(row, agent, identity, subject, text, client_id, files, by=by, now=now)
+    if files.ids:
+        raise Invalid.field("files", _("An SMS carries no files. Write to an e-mail address."))
+    return _send_sms(row, agent, identity, text, client_id, by=by, now=now)
 
 
 def _sent_before(row: Ticket, client_id: str) -> UUID | None:
@@ -132,7 +164,9 @@ def _sent_before(row: Ticket, client_id: str) -> UUID | None:
     return next((UUID(event.data["message"]) for event in events if event.data.get("client_id") == client_id), None)
 
 
-def _begin(row: Ticket, agent: Agent, identity: Identity, subject: str, text: str, client_id: str, *, by: Actor, now: datetime) -> UUID:
+def _begin(
+    row: Ticket, agent: Agent, identity: Identity, subject: str, text: str, client_id: str, files: Files, *, by: Actor, now: datetime
+) -> UUID:
     """Begin the ticket's conversation with an e-mail."""
     sides.must_be_a_subject(subject)
     conversation = Conversation.objects.create(
@@ -151,7 +185,9 @@ def _begin(row: Ticket, agent: Agent, identity: Identity, subject: str, text: st
     )
     holding.claim(conversation=conversation, agent=agent, by=by, now=now)
     update(row, now=now, conversation=conversation)
-    line = answering.reply(conversation=conversation, agent=agent, text=text, client_id=client_id, by=by, now=now)
+    line = answering.reply(
+        conversation=conversation, agent=agent, text=text, file_ids=files.ids, owner=files.owner, client_id=client_id, by=by, now=now
+    )
     assert line.message_id is not None
     _note_written(row, identity, line.message_id, client_id, by=by, now=now)
     hooks.tell_changed(row, ["conversation"], now=now)

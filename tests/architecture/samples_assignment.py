@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
 from accounts.models import Member, Tenant, User
 from routing.models import Agent, Assignment, Conversation, QuickReply, ReportSchedule, SkillGroup
 from tests.routing.assignment.builders import make_agent, make_group, make_waiting
+from tests.routing.builders import make_conversation, make_customer, make_identity
+
+#: The conversation that another one of its customer is merged into, in place of any that was made before: it is named in a body.
+INTO = "0192f0c1-a2b3-7c4d-8e9f-0011223344aa"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedDesk:
-    """Two groups, an agent with a conversation and one without, a conversation that waits, and why the other one does not."""
+    """Two groups, an agent with a conversation and one without, conversations in each state, and why one is held."""
 
     group: SkillGroup
     empty_group: SkillGroup
@@ -20,6 +25,9 @@ class OwnedDesk:
     new_agent: Agent
     waiting: Conversation
     held: Conversation
+    second: Conversation
+    merged: Conversation
+    closed: Conversation
     span: Assignment
     quick_reply: QuickReply
     schedule: ReportSchedule
@@ -27,7 +35,17 @@ class OwnedDesk:
     def rows(self) -> list[Any]:
         """List them all."""
         groups_and_agents = [self.group, self.empty_group, self.agent, self.new_agent]
-        return [*groups_and_agents, self.waiting, self.held, self.span, self.quick_reply, self.schedule]
+        return [
+            *groups_and_agents,
+            self.waiting,
+            self.held,
+            self.second,
+            self.merged,
+            self.closed,
+            self.span,
+            self.quick_reply,
+            self.schedule,
+        ]
 
 
 def make_desk(tenant: Tenant) -> OwnedDesk:
@@ -39,6 +57,9 @@ def make_desk(tenant: Tenant) -> OwnedDesk:
     Member.objects.create(tenant=tenant, user=user, role="viewer")
     new = Agent.objects.create(tenant=tenant, user=user, name="A's own new agent", presence="offline", created_at=now)
     held = make_waiting(tenant, group, at=now, status="assigned", agent=agent, assigned_at=now)
+    customer = make_customer(tenant)
+    Conversation.objects.filter(pk=INTO).delete()
+    first = make_conversation(make_identity(customer), id=UUID(INTO))
     return OwnedDesk(
         group=group,
         empty_group=empty,
@@ -46,6 +67,9 @@ def make_desk(tenant: Tenant) -> OwnedDesk:
         new_agent=new,
         waiting=make_waiting(tenant, group, at=now),
         held=held,
+        second=make_conversation(make_identity(customer)),
+        merged=make_conversation(make_identity(customer), status="closed", merged_into=first),
+        closed=make_conversation(make_identity(customer), status="closed"),
         span=Assignment.objects.create(tenant=tenant, conversation=held, agent=agent, cause="rule", started_at=now),
         quick_reply=QuickReply.objects.create(
             tenant=tenant, shortcut="a-own-hello", title="A's own hello", text="Hello", created_at=now, changed_at=now

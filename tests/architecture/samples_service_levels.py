@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from routing.models import BusinessCalendar, CalendarDay, Clock
+from tests.builders import CsvBody
 from tests.routing.calendars.builders import make_calendar, make_day
 from tests.routing.service_levels.builders import make_clock, make_ticket
 
@@ -37,5 +38,6 @@ LEVELS: dict[str, tuple[str, dict[str, Any]]] = {
     "api/business-calendars/<uuid:id>/days/": (CALENDAR, {"POST": {"day": "2026-12-31"}}),
     "api/business-calendars/<uuid:id>/days/<int:day>/": (f"{CALENDAR} levels.day.pk", {}),
     "api/business-calendars/<uuid:id>/import/": (CALENDAR, {"POST": {"country": "DE", "year": 2026}}),
+    "api/business-calendars/<uuid:id>/import-file/": (CALENDAR, {"POST": CsvBody(b"2027-01-01,mine")}),
     "api/clocks/<uuid:id>/": ("levels.clock.pk", {}),
 }

@@ -9,12 +9,13 @@ from accounts.models import Tenant
 from routing.models import Agent, ChecklistItem, Tag, Ticket, TicketKind, TicketLink, TicketType
 from routing.tickets import checklist, linking, merging
 from tests.builders import untraced
+from tests.routing.conversations.builders import make_asked
 from tests.routing.tickets.builders import make_ticket, make_type
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedTickets:
-    """An open ticket with everything that belongs to one, another, a resolved and a merged one, types and a tag."""
+    """An open ticket with everything that belongs to one, another, a resolved, a merged and an asked one, types and a tag."""
 
     type: TicketType
     empty_type: TicketType
@@ -22,6 +23,7 @@ class OwnedTickets:
     other: Ticket
     resolved: Ticket
     merged: Ticket
+    asked: Ticket
     link: TicketLink
     item: ChecklistItem
     watcher: Agent
@@ -29,7 +31,7 @@ class OwnedTickets:
 
     def rows(self) -> list[Any]:
         """List those whose ids no other tenant may read."""
-        return [self.type, self.empty_type, self.ticket, self.other, self.resolved, self.merged, self.item, self.tag]
+        return [self.type, self.empty_type, self.ticket, self.other, self.resolved, self.merged, self.asked, self.item, self.tag]
 
 
 def make_tickets(tenant: Tenant, agent: Agent) -> OwnedTickets:
@@ -38,13 +40,14 @@ def make_tickets(tenant: Tenant, agent: Agent) -> OwnedTickets:
     order = make_type(tenant, "a-own-order", title="A's own order", kind=TicketKind.WORK_ORDER, group=agent.skills.get().group)
     ticket, other, merged = (make_ticket(tenant, kind, subject=f"A's own {n}", at=now) for n in ("ticket", "other", "merged"))
     tagged = make_ticket(tenant, kind, subject="A's own resolved", status="resolved", at=now, tags=["A's own tag"])
+    asked = make_ticket(tenant, kind, subject="A's own question", at=now, conversation=make_asked(tenant))
     with untraced() as by:
         link = linking.link(ticket=ticket, other=other, by=by, now=now)
         item = checklist.add_item(ticket=ticket, text="A's own item", by=by, now=now)
         linking.watch(ticket=ticket, agent=agent, by=by, now=now)
         merging.merge(ticket=merged, into=other, by=by, now=now)
     merged.refresh_from_db()
-    return OwnedTickets(kind, order, ticket, other, tagged, merged, link, item, agent, Tag.objects.get(tenant=tenant))
+    return OwnedTickets(kind, order, ticket, other, tagged, merged, asked, link, item, agent, Tag.objects.get(tenant=tenant))
 
 
 ONE = "tickets.ticket.pk"
@@ -62,6 +65,7 @@ TICKETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "api/tickets/<uuid:id>/events/": (ONE, {}),
     "api/tickets/<uuid:id>/notes/": (ONE, {"POST": {"text": "mine"}}),
+    "api/tickets/<uuid:id>/replies/": ("tickets.asked.pk", {"POST": {"text": "mine"}}),
     "api/tickets/<uuid:id>/links/": (ONE, {"POST": {"other": "2", "kind": "duplicate"}}),
     "api/tickets/<uuid:id>/links/<int:link>/": (f"{ONE} tickets.link.pk", {}),
     "api/tickets/<uuid:id>/watchers/": (ONE, {"POST": {"agent": "a-new-agent"}}),

@@ -142,6 +142,7 @@ CASES: dict[str, list[Case]] = {
     "routing_businesscalendar_change": [Case(BusinessCalendar, data=CALENDAR)],
     "routing_businesscalendar_delete": [Case(BusinessCalendar, data={"post": "yes"})],
     "routing_businesscalendar_import": [Case(BusinessCalendar, data={"country": "DE", "part": "", "year": "2026", "apply": "1"})],
+    "routing_businesscalendar_import_file": [Case(BusinessCalendar, data={"data": "2027-01-01,mine", "version": "0", "apply": "1"})],
     "routing_tickettype_change": [Case(TicketType, {"name": "a-own-order"}, {"title": "Mine", "priority": "low"})],
     "routing_tickettype_delete": [Case(TicketType, {"name": "a-own-order"}, {"post": "yes"})],
     "routing_tag_change": [Case(Tag, data={"name": "mine"})],

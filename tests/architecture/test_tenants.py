@@ -65,7 +65,7 @@ from routing.models import (
     Utterance,
 )
 from tests.architecture.routes import Route, api_routes, methods_of
-from tests.architecture.samples_assignment import ASSIGNMENT, OwnedDesk, make_desk
+from tests.architecture.samples_assignment import ASSIGNMENT, INTO, OwnedDesk, make_desk
 from tests.architecture.samples_faq import FAQ, OwnedFaq, make_faq
 from tests.architecture.samples_routing import CUSTOMERS, OwnedCustomers, make_customers
 from tests.architecture.samples_service_levels import LEVELS, OwnedLevels, make_levels
@@ -277,6 +277,15 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "api/conversations/<uuid:id>/read/": ("conversation.pk", {"POST": {"seq": 1}}),
     "api/conversations/<uuid:id>/resolve/": ("conversation.pk", {}),
     "api/conversations/<uuid:id>/intent/": ("conversation.pk", {"POST": {"intent": ""}}),
+    "api/conversations/<uuid:id>/notes/": ("conversation.pk", {"POST": {"text": "mine"}}),
+    "api/conversations/<uuid:id>/tags/": ("conversation.pk", {"POST": {"add": ["mine"]}}),
+    "api/conversations/<uuid:id>/priority/": ("conversation.pk", {"POST": {"priority": 1}}),
+    "api/conversations/<uuid:id>/snooze/": ("conversation.pk", {"POST": {"until": None}}),
+    "api/conversations/<uuid:id>/close/": ("conversation.pk", {}),
+    "api/conversations/<uuid:id>/spam/": ("conversation.pk", {}),
+    "api/conversations/<uuid:id>/reopen/": ("desk.closed.pk", {}),
+    "api/conversations/<uuid:id>/merge/": ("desk.second.pk", {"POST": {"into": INTO}}),
+    "api/conversations/<uuid:id>/unmerge/": ("desk.merged.pk", {}),
     "api/attachments/<uuid:id>/": ("attachment.pk", {}),
     "api/arrivals/<uuid:id>/retry/": ("arrival.pk", {}),
     "api/conversations/<uuid:id>/reply-quota/": ("conversation.pk", {}),

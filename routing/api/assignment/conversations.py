@@ -1,7 +1,5 @@
 """Who has a conversation: claim, transfer, release, and why."""
 
-from uuid import UUID
-
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,7 +12,7 @@ from accounts.services.audit import Actor
 from posthaste.lib.problems import Invalid
 from routing.api.assignment import shapes
 from routing.assignment import holding, lists
-from routing.models import Agent, Conversation
+from routing.models import Conversation
 from routing.scopes import CONVERSATIONS_READ, CONVERSATIONS_WRITE
 
 
@@ -26,21 +24,6 @@ class HeldView(TenantView):
 
     def get_queryset(self) -> "QuerySet[Conversation]":
         return lists.conversations(self.tenant_id)
-
-    def agent(self, name: str, field: str = "agent") -> Agent:
-        """Return the agent that a body names by id or user name.
-
-        Raises:
-            Invalid: there is none.
-        """
-        own = lists.agents(self.tenant_id)
-        try:
-            found = own.filter(pk=UUID(name)).first()
-        except ValueError:
-            found = own.filter(user__username=name).first()
-        if found is None:
-            raise Invalid.field(field, _("There is no such agent."), "does_not_exist")
-        return found
 
 
 class Claim(HeldView):
@@ -57,7 +40,7 @@ class Claim(HeldView):
     )
     def post(self, request: Request, id: str) -> Response:
         conversation, values = self.get_object(), self.validated(shapes.ClaimIn)
-        agent = self.agent(values["agent"])
+        agent = lists.agent_named(self.tenant_id, values["agent"])
         row = holding.claim(conversation=conversation, agent=agent, by=Actor.of_request(request), now=timezone.now())
         return Response(shapes.HeldOut(row).data)
 
@@ -77,10 +60,8 @@ class Transfer(HeldView):
         conversation, values = self.get_object(), self.validated(shapes.TransferIn)
         if ("agent" in values) == ("group" in values):
             raise Invalid.field("agent", _("Set either agent or group."), "required")
-        agent = self.agent(values["agent"]) if "agent" in values else None
-        group = lists.groups(self.tenant_id).filter(name=values["group"]).first() if "group" in values else None
-        if agent is None and group is None:
-            raise Invalid.field("group", _("There is no such group."), "does_not_exist")
+        agent = lists.agent_named(self.tenant_id, values["agent"]) if "agent" in values else None
+        group = lists.group_named(self.tenant_id, values["group"]) if "group" in values else None
         row = holding.transfer(
             conversation=conversation,
             agent=agent,

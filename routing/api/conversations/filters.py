@@ -38,6 +38,7 @@ class ConversationFilter(MadeWithin):
     customer = django_filters.UUIDFilter(field_name="customer_id")
     intent = django_filters.CharFilter(help_text="The intent's short name.")
     entrance = django_filters.UUIDFilter(field_name="entrance_id")
+    tag = django_filters.CharFilter(field_name="tags__name", help_text="A tag's name.")
 
     class Meta:
         model = Conversation

@@ -83,6 +83,16 @@ class ConversationOut(serializers.ModelSerializer[Conversation]):
 class ConversationDetailOut(ConversationOut):
     """One conversation, its identity whole."""
 
+    tags = serializers.SerializerMethodField()
+    about = serializers.UUIDField(source="parent_id", allow_null=True, help_text="Of one with others: the conversation that it is about.")
+
+    class Meta(ConversationOut.Meta):
+        fields = [*ConversationOut.Meta.fields, "tags", "snoozed_until", "merged_into", "about"]
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_tags(self, conversation: Conversation) -> list[str]:
+        return sorted(conversation.tags.values_list("name", flat=True))
+
     def shown(self, conversation: Conversation) -> str:
         return conversation.identity.value
 

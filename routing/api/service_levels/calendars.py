@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import get_language
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -17,8 +18,10 @@ from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
 from posthaste.lib.filters import IntegerFilter, StrictFilterSet
 from posthaste.lib.pagination import CursorPages
+from routing.api.intents.csv_bodies import CsvParser, FileParser
 from routing.api.service_levels import shapes
-from routing.calendars import editing, importing, missing
+from routing.calendars import editing, file_importing, importing, missing
+from routing.calendars.file_importing import DayFile
 from routing.models import BusinessCalendar, CalendarDay, DayKind
 from routing.scopes import SERVICE_LEVELS_READ, SERVICE_LEVELS_WRITE
 
@@ -182,3 +185,41 @@ class CalendarImport(CalendarView):
         else:
             changes = importing.import_days(calendar=calendar, place=place, year=year, language=language, by=Actor.of_request(request))
         return Response(shapes.HolidayImportOut(changes).data)
+
+
+class IcsParser(CsvParser):
+    """`text/calendar`: the body is the file."""
+
+    media_type = "text/calendar"
+
+
+class CalendarFileImport(CalendarView):
+    """`/api/business-calendars/{id}/import-file/`."""
+
+    scopes = {"POST": SERVICE_LEVELS_WRITE}
+    parser_classes = (CsvParser, IcsParser, FileParser)
+    queries = {"POST": shapes.DayFileQuery}
+
+    @extend_schema(
+        summary="Import days into a business calendar from a file",
+        description="CSV with the columns `date`, `name`, `kind` (`holiday` or `working`) and `hours`, or ICS with all-day events, which "
+        "may come back each year. The days are as if staff wrote them. A file with an error is refused whole; each error names its "
+        "line. The file is the body, or the part `file` of a form.",
+        parameters=[shapes.DayFileQuery],
+        request={
+            "text/csv": OpenApiTypes.STR,
+            "text/calendar": OpenApiTypes.STR,
+            "multipart/form-data": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
+        },
+        responses={200: shapes.DayFileOut},
+    )
+    def post(self, request: Request, id: str) -> Response:
+        calendar: BusinessCalendar = self.get_object()
+        asked, now = self.asked(), timezone.now()
+        is_dry = asked.pop("dry_run")
+        file = DayFile(request.data if isinstance(request.data, bytes) else b"", **asked)  # without a body nothing is parsed
+        if is_dry:
+            changes = file_importing.preview(calendar=calendar, file=file, now=now)
+        else:
+            changes = file_importing.import_file(calendar=calendar, file=file, by=Actor.of_request(request), now=now)
+        return Response(shapes.DayFileOut(changes).data)

@@ -6,7 +6,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.base import Body, BoundedList
+from posthaste.lib.filters import Query, WholeNumber
 from routing.calendars import missing
+from routing.calendars.file_importing import FIRST_YEAR, LAST_YEAR
 from routing.calendars.importing import YEARS
 from routing.models import BusinessCalendar, CalendarDay, DayKind
 
@@ -119,3 +121,37 @@ class HolidayImportOut(serializers.Serializer[Any]):
     kept = ChangedDayOut(many=True, help_text="Written by staff, so left as they are.")
     same = serializers.IntegerField()
     is_announced = serializers.BooleanField(help_text="False: the days that are exchanged in that year are not known yet.")
+
+
+class DayFileQuery(Query):
+    """`?dry_run=true&replace=true`."""
+
+    dry_run = serializers.BooleanField(default=False, help_text="Only say what would change.")
+    replace = serializers.BooleanField(
+        default=False, help_text="Remove other days of the years that the file has; those that come from a country stay."
+    )
+    from_year = WholeNumber(required=False, min_value=FIRST_YEAR, max_value=LAST_YEAR, help_text="Days before it are left out.")
+    to_year = WholeNumber(
+        required=False,
+        min_value=FIRST_YEAR,
+        max_value=LAST_YEAR,
+        help_text="Days after it are left out. Without both: all days of CSV, three years of ICS from this one on.",
+    )
+
+
+class FileDayOut(ChangedDayOut):
+    """A day of a file."""
+
+    hours = serializers.ListField(child=serializers.ListField(child=serializers.CharField()), help_text="Pairs of start and end.")
+
+
+class DayFileOut(serializers.Serializer[Any]):
+    """What a file changed, or would change."""
+
+    format = serializers.CharField(help_text="csv or ics.")
+    added = FileDayOut(many=True)
+    changed = FileDayOut(many=True)
+    removed = FileDayOut(many=True)
+    same = serializers.IntegerField()
+    kept = serializers.IntegerField(help_text="Days of the same years that are not in the file, and stay.")
+    left_out = serializers.IntegerField(help_text="Days of the file in other years than those that were asked for.")

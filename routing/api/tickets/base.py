@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -51,14 +52,24 @@ class TicketView(TenantView):
         Raises:
             KeyReused: the key was used for another request.
         """
+        return self.once(
+            request,
+            make=lambda: make().pk,
+            show=lambda pk: self.answer(get_object_or_404(self.get_queryset(), pk=pk), status=201),
+        )
+
+    def once(self, request: Request, *, make: Callable[[], UUID], show: Callable[[UUID], Response]) -> Response:
+        """Make something and show it, or what a request with the same `Idempotency-Key` has made.
+
+        Raises:
+            KeyReused: the key was used for another request.
+        """
         asked = request._request  # its body is read before DRF parses it
         key = asked.headers.get("Idempotency-Key")
         repeatable = None if key is None else Repeatable.of(key, path=asked.path, body=asked.body)
         caller, now = self.caller, timezone.now()
-        pk, is_known = repeats.make_once(
-            lambda: make().pk, tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable, now=now
-        )
-        answer = self.answer(get_object_or_404(self.get_queryset(), pk=pk), status=201)
+        pk, is_known = repeats.make_once(make, tenant_id=caller.tenant_id, is_sandbox=caller.is_sandbox, repeatable=repeatable, now=now)
+        answer = show(pk)
         if is_known:
             answer["Idempotent-Replayed"] = "true"
         return answer
@@ -81,13 +92,7 @@ class TicketView(TenantView):
             Invalid: there is no such agent.
         """
         name = values.get(field)
-        if name is None:
-            return None
-        own, identifier = lists.agents(self.tenant_id), as_uuid(name)
-        found = own.filter(pk=identifier).first() if identifier else own.filter(user__username=name).first()
-        if found is None:
-            raise Invalid.field(field, _("There is no such agent."), "does_not_exist")
-        return found
+        return lists.agent_named(self.tenant_id, name, field=field) if name is not None else None
 
     def group_named(self, values: Mapping[str, Any]) -> SkillGroup | None:
         """Return the group that a body names; None: it names none.

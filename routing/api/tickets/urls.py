@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from routing.api.tickets import parts, types, views
+from routing.api.tickets import parts, replies, types, views
 
 urlpatterns: list[URLPattern] = [
     path("tickets/", views.TicketCollection.as_view()),
@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern] = [
     path("tickets/<uuid:id>/follow-up/", views.TicketFollowUp.as_view()),
     path("tickets/<uuid:id>/work-orders/", parts.TicketWorkOrders.as_view()),
     path("tickets/<uuid:id>/events/", parts.TicketEvents.as_view()),
+    path("tickets/<uuid:id>/replies/", replies.TicketReplies.as_view()),
     path("tickets/<uuid:id>/notes/", parts.TicketNotes.as_view()),
     path("tickets/<uuid:id>/links/", parts.TicketLinks.as_view()),
     path("tickets/<uuid:id>/links/<int:link>/", parts.TicketLinkItem.as_view()),
