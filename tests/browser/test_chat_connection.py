@@ -74,7 +74,7 @@ class Play:
         for frame in frames:
             self.sockets[-1].send(json.dumps(frame))
 
-    def told(self, name: str) -> list[Any]:
+    def told(self, name: str) -> Any:
         return self.page.evaluate("(name) => told.filter(([one]) => one === name).map(([, value]) => value)", name)
 
     def until(self, holds: Callable[[], Any]) -> None:

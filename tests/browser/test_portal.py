@@ -327,6 +327,14 @@ def test_without_scripts_a_visitor_reads_what_to_do(live_server: Any, browser: A
         assert page.locator("[type=submit]:visible").count() == 0, "nothing that can't be sent"
 
 
+def passing(page: Any, rows: Callable[[], Any], number: int) -> None:
+    """Let the time of a page pass until there are so many rows."""
+    patience = Patience(60)
+    while rows().count() != number:
+        assert not patience.is_over()
+        page.clock.run_for(1_000)
+
+
 def test_a_visitor_follows_a_request_answers_reopens_and_rates_it_with_one_thumb(
     live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,12 +402,11 @@ def test_what_is_read_is_told_in_the_next_conversation_too(live_server: Any, bro
     for number, answers in enumerate((3, 1), start=1):
         page.locator("#text").fill("Hello?")
         page.locator("#text").press("Enter")
-        until(page, lambda number=number: Arrival.objects.count() == number or page.clock.run_for(1_000))
+        passing(page, Arrival.objects.all, number)
         process.process_arrivals()
         conversation = Conversation.objects.latest("pk")
         for _answer in range(answers):
             replies.reply(conversation=conversation, author=Author(), text="Hello!", by=TESTER, now=timezone.now())
-        read = Conversation.objects.filter(pk=conversation.pk, customer_read_seq=1 + answers)
-        until(page, lambda read=read: read.exists() or page.clock.run_for(1_000))
+        passing(page, Conversation.objects.filter(pk=conversation.pk, customer_read_seq=1 + answers).all, 1)
         states.close(conversation=conversation, by=TESTER, now=timezone.now())
     assert Conversation.objects.count() == 2
