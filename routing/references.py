@@ -121,7 +121,8 @@ def _of_assignment(value: Assignment, tenant_id: int | None) -> Iterator[Doubt]:
         yield from _missing(f"{path}skill_group", rule.skill_group, known.groups, no_group)
         yield from _all_missing(path, _indexed("intents", rule.intents), known.intents, no_intent)
         yield from _all_missing(path, _indexed("entrances", rule.entrances), known.entrances, _("There is no entrance “{name}”."))
-        yield from _all_missing(path, _indexed("levels", rule.levels), known.levels, _("No customer has the level “{name}”."))
+        if rule.levels:  # else they need not be counted
+            yield from _all_missing(path, _indexed("levels", rule.levels), known.levels, _("No customer has the level “{name}”."))
         yield from _unknown_languages(path, rule.languages, known)
     for index, route in enumerate(value.routes):
         yield from _missing(f"routes[{index}].intent", route.intent, known.intents, no_intent)
@@ -142,7 +143,8 @@ def _of_service_levels(value: ServiceLevels, tenant_id: int | None) -> Iterator[
         path = f"targets[{index}]."
         yield from _missing(f"{path}calendar", target.calendar, known.calendars, _("There is no business calendar “{name}”."))
         yield from _missing(f"{path}type", target.type, known.types, _("There is no type of ticket “{name}”."))
-        yield from _missing(f"{path}level", target.level, known.levels, _("No customer has the level “{name}”."))
+        if target.level:
+            yield from _missing(f"{path}level", target.level, known.levels, _("No customer has the level “{name}”."))
 
 
 def _of_bot(value: Bot, tenant_id: int | None) -> Iterator[Doubt]:

@@ -48,9 +48,9 @@ def pull(entrance_id: str, open_kfid: str) -> None:
 
 
 @task("routing.end_session", queue=queues.NOTIFICATION)
-def end_session(conversation_id: str) -> None:
+def end_session(conversation_id: str, looks: int = 0) -> None:
     """End the session of a resolved conversation in WeCom."""
-    sessions.end_session(UUID(conversation_id))
+    sessions.end_session(UUID(conversation_id), looks=looks)
 
 
 @task(training.TASK, queue=queues.AI)

@@ -250,7 +250,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler400."""
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
-        detail = _("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20)
+        detail = ""
+        if isinstance(exception, RequestDataTooBig):
+            detail = _("At most {n} MiB per request.").format(n=settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20)
         return _page(413, TooLarge.code, str(TooLarge.title), "error.html", request, detail)
     return _page(400, "bad_request", _("Bad request"), "error.html", request)
 

@@ -5,6 +5,7 @@ out what rests here, longer after each failure. It is kept in Redis, as no row o
 Redis is away nothing rests: each sweep then tries everything, as if it had not failed before.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +39,7 @@ class Resting:
         """Let something rest that has failed, longer each time."""
         known = self._read(now)
         failures = known[str(one)][0] if str(one) in known else 0
-        self._write(str(one), failures + 1, now + BACK_OFF[min(failures, len(BACK_OFF) - 1)], len(known))
+        self._write(str(one), failures + 1, now + BACK_OFF[min(failures, len(BACK_OFF) - 1)], known)
 
     def _read(self, now: datetime) -> dict[str, tuple[int, float]]:
         oldest = (now - FORGOTTEN).timestamp()
@@ -57,8 +58,8 @@ class Resting:
             pass
         return found
 
-    def _write(self, one: str, failures: int, until: datetime, known: int) -> None:
-        if known >= MOST:
+    def _write(self, one: str, failures: int, until: datetime, known: Collection[str]) -> None:
+        if one not in known and len(known) >= MOST:
             log.error("too much fails in a sweep", sweep=self.sweep, most=MOST)
             return
         try:

@@ -109,12 +109,25 @@ def move_from_the_silent(*, tenant_id: int, now: datetime) -> int:
     staff = read_staff(tenant_id, settings, now=now)
     free = staff.with_room()
     # On a busy day no one has room: that is found out once, and not with a lock and several queries for each.
-    ids = [
-        pk
-        for pk, group_id, language, agent_id in late
-        if any(each.id != agent_id and fits(each, group_id=group_id, language=language, languages=_of(staff, group_id)) for each in free)
-    ]
+    able = {
+        (group_id, language): {each.id for each in free if fits(each, group_id=group_id, language=language, languages=_of(staff, group_id))}
+        for group_id, language in {(group_id, language) for _pk, group_id, language, _agent_id in late}
+    }
+    others = {pk: able[group_id, language] - {agent_id} for pk, group_id, language, agent_id in late}
+    had = _had([pk for pk, found in others.items() if found], now=now)
+    ids = [pk for pk, found in others.items() if found - had.get(pk, set())]
     return _done(lambda pk: _move(pk, tenant_id, settings, now=now), ids[:MAX_AT_ONCE], _silent, now=now)
+
+
+def _had(conversation_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, set[UUID]]:
+    """Return by conversation whose silence has moved it in the last hour: they do not get it again."""
+    spans = Span.objects.filter(
+        conversation__in=conversation_ids, end_cause=AssignmentCause.SILENCE, ended_at__gt=now - timedelta(hours=1), agent__isnull=False
+    )
+    found: dict[UUID, set[UUID]] = {}
+    for conversation_id, agent_id in spans.values_list("conversation_id", "agent_id") if conversation_ids else ():
+        found.setdefault(conversation_id, set()).add(agent_id)
+    return found
 
 
 def _of(staff: Staff, group_id: UUID | None) -> Languages:
@@ -131,9 +144,7 @@ def _move(conversation_id: UUID, tenant_id: int, settings: Assignment, *, now: d
     if row is None or row.agent_id is None or not is_offered.exists():
         return False
     staff = read_staff(tenant_id, settings, now=now)
-    # Whose silence has moved it in the last hour does not get it again.
-    silent_ones = Span.objects.filter(conversation=row, end_cause=AssignmentCause.SILENCE, ended_at__gt=now - timedelta(hours=1))
-    had = set(silent_ones.values_list("agent", flat=True))
+    had = _had([row.pk], now=now).get(row.pk, set())
     others = [each for each in staff.with_room() if each.id != row.agent_id and each.id not in had]
     if not others:
         return False

@@ -114,16 +114,16 @@ def overflow(tenant_id: int, *, now: datetime) -> int:
     that is ever looked at.
     """
     settings = assignment.of(tenant_id)
+    waits = Conversation.objects.filter(
+        tenant_id=tenant_id, status=ConversationStatus.QUEUED, group_since__lte=now - timedelta(minutes=settings.overflow_minutes)
+    )
+    if not waits.exclude(group=None).exists():
+        return 0
     by_name = groups_by_name(tenant_id)
     by_id = {group.pk: group for group in by_name.values()}
     found = ((each, _overflow_target(each, by_id=by_id, fallback=by_name.get(settings.fallback_group))) for each in by_name.values())
     targets = {source.pk: target for source, target in found if target is not None and target.pk != source.pk}
-    late = Conversation.objects.filter(
-        tenant_id=tenant_id,
-        status=ConversationStatus.QUEUED,
-        group__in=list(targets),
-        group_since__lte=now - timedelta(minutes=settings.overflow_minutes),
-    ).order_by("group_since", "pk")
+    late = waits.filter(group__in=list(targets)).order_by("group_since", "pk").only("group_id", "group_since", "decision")
     moved, behind = 0, Q()
     for _page in range(MAX_PAGES if targets else 0):
         rows = list(late.filter(behind)[:PAGE])

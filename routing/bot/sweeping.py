@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -93,6 +93,8 @@ def end_idle(*, now: datetime) -> int:
         for row in list(due.order_by("agent_wrote_at")[:MOST]):
             try:
                 ended += _resolved(row, now) if row.is_answered else _given_up(row.pk, "idle", now)
+            except (OperationalError, InterfaceError):
+                raise
             except Exception:
                 log.exception("an idle conversation could not be ended", conversation=str(row.pk))
                 _resting.failed(row.pk, now=now)
@@ -124,6 +126,8 @@ def _resolved(row: Conversation, now: datetime) -> bool:
 def _given_up(conversation_id: UUID, reason: str, now: datetime) -> bool:
     try:
         return give_up(conversation_id, reason=reason, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the next look does it
     except Exception:  # it stays the bot's until another look
         log.exception("a conversation of the bot could not be handed over", conversation=str(conversation_id))
         _resting.failed(conversation_id, now=now)

@@ -66,7 +66,7 @@ def read_calendar(text: str, *, years: range) -> tuple[list[FileDay], int]:
                     found[day] = FileDay(day, kind, name, [], line)
         except WrongDay as error:
             faults.add(line, str(error))
-        except (ValueError, TypeError, AttributeError):  # the package's, about a property that is broken
+        except (ValueError, TypeError, AttributeError, OverflowError):  # the package's, about a property that is broken
             faults.add(line, _("The event can't be read. Export it again, or remove it."))
     faults.refuse()
     if not events:
@@ -168,6 +168,10 @@ def _dates(event: Any, name: str) -> set[date]:
     found = set()
     for group in given if isinstance(given, list) else [given]:
         found |= {_as_day(each.dt) for each in getattr(group, "dts", []) if isinstance(each.dt, date)}
+    if not all(map(is_day_in_range, found)):
+        raise WrongDay(_("Must be between 1970 and 2999."))
+    if len(found) > MAX_ROWS:
+        raise WrongDay(_("At most {n} days.").format(n=MAX_ROWS))
     return found
 
 

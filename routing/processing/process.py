@@ -69,7 +69,8 @@ def process_arrivals() -> int:
                 claiming.release(slow, token=claim.token, rest=ASIDE)
         if not claim.arrivals:
             return done
-    arrivals.kick()
+    if done:  # else all of it rests, or waits for others who are being asked: the sweep takes it
+        arrivals.kick()
     return done
 
 

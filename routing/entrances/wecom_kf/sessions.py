@@ -1,11 +1,12 @@
 """A conversation that is resolved here ends its session in WeCom, so that the customer's next text begins a new one there, too."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.utils import timezone
 
 from messaging.queueing.publish import BrokerAway, broker_is_up, send_task
 from messaging.selectors import outcomes
@@ -19,7 +20,10 @@ from routing.wecom.errors import WeComError
 from routing.wecom.items import ServiceState
 
 TASK = "routing.end_session"
-AGAIN_SECONDS = 5.0
+AGAIN_SECONDS = 5.0  # twice as long after each look, up to
+SELDOM_SECONDS = 300.0
+#: After this, what could not be sent is not waited for: WeCom ends the session itself.
+LONGEST = timedelta(hours=1)
 ON_THE_WAY = {"pending", "queued", "sending"}
 log = structlog.get_logger(__name__)
 
@@ -32,16 +36,17 @@ def end_later(conversation: Conversation, now: datetime) -> None:
         transaction.on_commit(partial(_tell, conversation.pk), robust=True)
 
 
-def _tell(conversation_id: UUID, *, in_seconds: float | None = None) -> None:
+def _tell(conversation_id: UUID, *, looks: int = 0) -> None:
+    in_seconds = min(AGAIN_SECONDS * 2 ** (looks - 1), SELDOM_SECONDS) if looks else None
     try:
         if broker_is_up():
-            send_task(TASK, str(conversation_id), expires=3_600.0, countdown=in_seconds)
+            send_task(TASK, str(conversation_id), looks, expires=3_600.0, countdown=in_seconds)
     except BrokerAway:
         log.warning("a wecom session stays open", conversation=str(conversation_id))
 
 
-def end_session(conversation_id: UUID) -> bool:
-    """End the session of a conversation, once its replies are out; False: there was none to end, or not yet.
+def end_session(conversation_id: UUID, *, looks: int = 0, now: datetime | None = None) -> bool:
+    """End the session of a conversation, once its replies are out; False: there was none to end, or not yet. `looks`: how often it was not.
 
     It stays if the conversation is open again, or the customer has begun another one with the same account.
     """
@@ -52,7 +57,8 @@ def end_session(conversation_id: UUID) -> bool:
     with places.place_if_free(row.tenant_id) as has_place:
         # After the end of the session WeCom takes nothing more, not even what was written before.
         if not has_place or _is_replying(row):
-            _tell(row.pk, in_seconds=AGAIN_SECONDS)
+            if row.resolved_at is None or (now or timezone.now()) - row.resolved_at < LONGEST:
+                _tell(row.pk, looks=min(looks + 1, 10))
             return False
         client = client_of(registry.row_of(row.entrance))
         try:

@@ -141,6 +141,7 @@ def test_events_of_a_calendar_come_back_each_year_and_last_several_days(tenant: 
         (["DTSTART;VALUE=DATE:20270101", "DTEND;VALUE=DATE:20271231"], "between 1 and 62 days"),
         (["SUMMARY:Nothing"], "no day"),
         (["DTSTART;VALUE=DATE:20271399"], "can't be read"),
+        (["DTSTART;VALUE=DATE:20270101", "DTEND;VALUE=DATE:20270103", "RDATE;VALUE=DATE:99991231"], "between 1970 and 2999"),
     ],
 )
 def test_an_event_that_is_no_day_is_refused_with_its_line(tenant: Tenant, lines: list[str], said: str) -> None:

@@ -259,6 +259,24 @@ def test_a_session_ends_after_the_last_reply_and_not_while_the_customer_writes(e
     assert sessions.end_session(row.pk)
 
 
+def test_replies_that_never_leave_are_waited_for_less_and_less_and_in_the_end_no_more(
+    entrance: Entrance, wecom: WeCom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, float]] = []
+    monkeypatch.setattr(sessions, "broker_is_up", lambda: True)
+    monkeypatch.setattr(sessions, "send_task", lambda _task, _id, looks, *, expires, countdown: told.append((looks, countdown)))
+    conversation, now = asked(entrance, wecom), timezone.now()
+    reply(conversation, "Bitte bewerten Sie uns")
+    states.close(conversation=Conversation.objects.select_related("entrance").get(pk=conversation.pk), by=TESTER, now=now)
+    told.clear()
+    for looks in range(12):
+        assert not sessions.end_session(conversation.pk, looks=looks, now=now)
+    assert [wait for _looks, wait in told] == [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300, 300]
+    told.clear()
+    assert not sessions.end_session(conversation.pk, now=now + timedelta(hours=1))
+    assert told == []
+
+
 def test_a_picture_is_waited_for_while_wecom_is_away(entrance: Entrance, wecom: WeCom) -> None:
     wecom.media["M1"] = "image/png", "a.png", b"\x89PNG\r\n\x1a\n" + b"0" * 30
     wecom.customer_writes(kind="image", media_id="M1")
