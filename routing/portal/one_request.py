@@ -227,12 +227,14 @@ def _must_be_written(text: str, client_id: str) -> None:
 
 
 def asked_of(request: Request) -> Satisfaction | None:
-    """Return the rating of a ticket that is resolved: its own, or that of its conversation, which the chat asks for."""
+    """Return the rating of a ticket that is resolved: its own, or that of its conversation, if the chat asks for it since."""
     ticket, talk = request.ticket, request.ticket.conversation
     if talk is None or ticket.resolved_at is None:
         return None
-    rows = Satisfaction.objects.filter(conversation=talk)
-    return rows.filter(resolved_at=ticket.resolved_at).first() or rating.asked_of(talk)
+    found = Satisfaction.objects.filter(conversation=talk, resolved_at=ticket.resolved_at).first()
+    if found is not None or talk.resolved_at is None or talk.resolved_at < ticket.resolved_at:  # that was about what came before
+        return found
+    return rating.asked_of(talk)
 
 
 def may_rate(request: Request, *, now: datetime) -> bool:
