@@ -40,8 +40,8 @@ from routing.models import (
 )
 from routing.portal import own, requests
 from routing.satisfaction import asking, rating
+from routing.tickets import addressee, finding, progress
 from routing.tickets import fields as definitions
-from routing.tickets import finding, progress
 from routing.tickets.family import root_of
 from routing.tickets.history import Happening
 from routing.tickets.reactions import ABOUT
@@ -199,7 +199,7 @@ def reply(session: PortalSession, request: Request, *, text: str, client_id: str
         raise AnswerElsewhere(_("Please answer where you wrote to us about it."))
     limits = sessions.settings_of(session.entrance)
     flood.enter_line(limits, entrance_id=session.entrance_id.hex, visitor=session.identity_id.hex, ip=ip)
-    writer: Identity = talk.identity if talk is not None else session.identity
+    writer = talk.identity if talk is not None else _writer(session, request.ticket)
     incoming = Incoming(
         external_id=external_id,
         sender=SenderName(writer.kind, writer.value, verified=writer.kind == IdentityKind.OWN),
@@ -208,6 +208,17 @@ def reply(session: PortalSession, request: Request, *, text: str, client_id: str
         details={"client_id": client_id, ABOUT: str(request.ticket.pk)},
     )
     return arrivals.store(entrance_id, [incoming], tenant_id=session.tenant_id, now=now)[0]
+
+
+def _writer(session: PortalSession, ticket: Ticket) -> Identity:
+    """Return as which identity a session begins the conversation of a ticket: one that the ticket is addressed to.
+
+    A session that is shown it by an address alone writes under that: to others of its visitor, who only typed it, the ticket is not shown.
+    """
+    visitor: Identity = session.identity
+    if session.proved is None or visitor.verified_at is not None or str(visitor.pk) in addressee.of(ticket):
+        return visitor
+    return session.proved
 
 
 def _must_be_written(text: str, client_id: str) -> None:
