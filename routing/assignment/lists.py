@@ -50,6 +50,18 @@ def agent_named(tenant_id: int, name: str, *, field: str = "agent") -> Agent:
     return found
 
 
+def active_agent_named(tenant_id: int, name: str) -> Agent:
+    """Return the tenant's agent of an id or a user name, who does something now.
+
+    Raises:
+        Invalid: there is none, or the agent is switched off.
+    """
+    found = agent_named(tenant_id, name)
+    if not found.is_active:
+        raise Invalid.field("agent", _("The agent is switched off."), "unknown")
+    return found
+
+
 def agent_of_user(tenant_id: int, user_id: int) -> Agent | None:
     """Return the agent that a member of staff is in a tenant, if they are one."""
     return owned_by(Agent.objects.all(), tenant_id).filter(user_id=user_id, is_active=True).first()

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Count, Min, Prefetch, Q, QuerySet
 
 from accounts.tenancy import owned_by
-from routing.models import OPEN_STATUSES, Agent, Arrival, ArrivalState, Assignment, Attachment, Conversation, Line
+from routing.models import OPEN_STATUSES, Arrival, ArrivalState, Assignment, Attachment, Conversation, Line
 
 #: Lines in one answer.
 PAGE = 200
@@ -29,11 +29,6 @@ def lines_after(conversation_id: UUID, *, seq: int, limit: int = PAGE) -> list[L
 def attachments(tenant_id: int) -> "QuerySet[Attachment]":
     """Return the tenant's files, without their bytes."""
     return owned_by(Attachment.objects.defer("content"), tenant_id)
-
-
-def agents(tenant_id: int) -> "QuerySet[Agent]":
-    """Return the tenant's agents."""
-    return owned_by(Agent.objects.all(), tenant_id)
 
 
 def assignments(conversation_id: UUID) -> "QuerySet[Assignment]":

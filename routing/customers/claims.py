@@ -11,7 +11,7 @@ from accounts.services import audit
 from accounts.services.audit import Actor
 from routing.actions import Action
 from routing.customers.values import ERASED
-from routing.models import Conversation, Customer, Identity, SafeLink, Ticket
+from routing.models import Conversation, Customer, Identity, SafeLink, Ticket, TicketLink, TicketLinkKind
 
 
 def knows_others(customer: Customer, identities: Collection[Identity]) -> bool:
@@ -21,7 +21,7 @@ def knows_others(customer: Customer, identities: Collection[Identity]) -> bool:
 
 
 def give(identity: Identity, *, to: Customer, by: Actor, now: datetime) -> None:
-    """Give an identity that nothing proved to the customer who proves it, with its conversations and their tickets.
+    """Give an identity that nothing proved to the customer who proves it, with its conversations, their tickets and work orders.
 
     Both customers are locked by the caller. Tickets without a conversation stay: they are of the customer, not of an address.
     """
@@ -29,7 +29,11 @@ def give(identity: Identity, *, to: Customer, by: Actor, now: datetime) -> None:
     conversations = list(Conversation.objects.filter(identity=identity, customer=before).values_list("pk", flat=True))
     # Conversations before tickets, as all who change both do.
     Conversation.objects.filter(pk__in=conversations).update(customer=to)
-    Ticket.objects.filter(conversation__in=conversations, customer=before).update(customer=to)
+    moved = Ticket.objects.filter(conversation__in=conversations)
+    moved.filter(customer=before).update(customer=to)
+    # Work orders have no conversation; what is in them is of the same matter.
+    work = TicketLink.objects.filter(kind=TicketLinkKind.WORK_ORDER, other__in=moved).values("ticket")
+    Ticket.objects.filter(pk__in=work, customer=before).update(customer=to)
     SafeLink.objects.filter(customer=before, data__identity=str(identity.pk)).update(customer=to)
     Identity.objects.filter(pk=identity.pk).update(customer=to, verified_at=now)
     identity.customer, identity.verified_at = to, now

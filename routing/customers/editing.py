@@ -69,6 +69,8 @@ def change_fields(*, customer_id: UUID, tenant_id: int, fields: Mapping[str, str
 def add_identity(*, customer_id: UUID, tenant_id: int, identity: NewIdentity, by: Actor, now: datetime) -> Identity:
     """Add an identity to a customer. One that is verified, and that another customer only said was theirs, goes from there to this one.
 
+    A customer who is known under nothing else keeps it: the two are merged, if they are one person.
+
     Raises:
         Invalid: its value is wrong.
         Conflict: another customer has it, with that customer's id; or the customer was merged or erased.
@@ -128,7 +130,8 @@ def _store(customer: Customer, identity: NewIdentity, *, field: str, by: Actor, 
     if row.customer_id != customer.pk and verified_at and row.verified_at is None:
         lock_customers([row.customer_id], tenant_id=customer.tenant_id)  # held already, or the other is new, which no one waits for
         row = same.get()
-        if row.verified_at is None:
+        # Who is known under nothing else may be a customer who wrote from there: a person decides whether the two are one.
+        if row.verified_at is None and claims.knows_others(Customer(pk=row.customer_id), [row]):
             claims.give(row, to=customer, by=by, now=now)
     if row.customer_id != customer.pk:
         said = _("Another customer has this identity. Merge the two customers, or remove it there first.")

@@ -106,7 +106,7 @@ def undo_merge(*, conversation: Conversation, by: Actor, now: datetime) -> Conve
 
     Raises:
         Conflict: it is not merged.
-        AnotherIsOpen: the customer has begun another one meanwhile.
+        AnotherIsOpen: the customer has begun another one meanwhile, which is open.
     """
     into = Conversation.objects.filter(merged_from=conversation).first()
     if into is None:
@@ -118,7 +118,7 @@ def undo_merge(*, conversation: Conversation, by: Actor, now: datetime) -> Conve
     if kept.unanswered_since is not None and not is_unanswered(kept):  # it waited with what was merged into it
         kept.unanswered_since = None
         kept.save(update_fields=["unanswered_since"])
-    open_again(row, now=now)
+    open_again(row, was_merged=True, now=now)
     queue_again(row, now=now)
     audit.record(by=by, action=Action.CONVERSATION_MERGE_UNDO, target=row.pk, tenant_id=row.tenant_id, detail={"from": str(into.pk)})
     notices.changed_after_commit(into)

@@ -119,14 +119,16 @@ def is_unanswered(row: Conversation) -> bool:
     return last == AuthorKind.CUSTOMER
 
 
-def open_again(row: Conversation, *, now: datetime) -> None:
+def open_again(row: Conversation, *, was_merged: bool = False, now: datetime) -> None:
     """Make a locked conversation that is over new again, in the caller's transaction, which hands it out.
+
+    One that was merged comes back also after a newer one that is over: else a wrong merge could never be undone.
 
     Raises:
         AnotherIsOpen: the customer has begun another one meanwhile.
     """
     # A visitor's page goes from one conversation to the next: what is written in one before the last would not reach it.
-    if row.entrance.kind == EntranceKind.PORTAL and (newer := _newer(row)) is not None:
+    if row.entrance.kind == EntranceKind.PORTAL and (newer := _newer(row, only_open=was_merged)) is not None:
         raise AnotherIsOpen(_("The customer has begun another conversation here since. Go on there."), conversation=str(newer))
     row.status = ConversationStatus.ASSIGNED if row.parent_id else ConversationStatus.NEW
     row.resolved_at, row.merged_into = None, None
@@ -144,9 +146,11 @@ def open_again(row: Conversation, *, now: datetime) -> None:
     notices.changed_after_commit(row)
 
 
-def _newer(row: Conversation) -> UUID | None:
+def _newer(row: Conversation, *, only_open: bool) -> UUID | None:
     """Return the last conversation that the customer has begun at the same entrance after this one."""
     later = Conversation.objects.filter(entrance_id=row.entrance_id, identity_id=row.identity_id, pk__gt=row.pk)
+    if only_open:
+        later = later.filter(status__in=OPEN_STATUSES)
     return later.order_by("-pk").values_list("pk", flat=True).first()
 
 

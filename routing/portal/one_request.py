@@ -40,8 +40,8 @@ from routing.models import (
 )
 from routing.portal import own, requests
 from routing.satisfaction import asking, rating
+from routing.tickets import addressee, finding, progress
 from routing.tickets import fields as definitions
-from routing.tickets import finding, progress
 from routing.tickets.family import root_of
 from routing.tickets.history import Happening
 from routing.tickets.reactions import ABOUT
@@ -199,7 +199,7 @@ def reply(session: PortalSession, request: Request, *, text: str, client_id: str
         raise AnswerElsewhere(_("Please answer where you wrote to us about it."))
     limits = sessions.settings_of(session.entrance)
     flood.enter_line(limits, entrance_id=session.entrance_id.hex, visitor=session.identity_id.hex, ip=ip)
-    writer: Identity = talk.identity if talk is not None else session.identity
+    writer = talk.identity if talk is not None else _writer(session, request.ticket)
     incoming = Incoming(
         external_id=external_id,
         sender=SenderName(writer.kind, writer.value, verified=writer.kind == IdentityKind.OWN),
@@ -208,6 +208,17 @@ def reply(session: PortalSession, request: Request, *, text: str, client_id: str
         details={"client_id": client_id, ABOUT: str(request.ticket.pk)},
     )
     return arrivals.store(entrance_id, [incoming], tenant_id=session.tenant_id, now=now)[0]
+
+
+def _writer(session: PortalSession, ticket: Ticket) -> Identity:
+    """Return as which identity a session begins the conversation of a ticket: one that the ticket is addressed to.
+
+    A session that is shown it by an address alone writes under that: to others of its visitor, who only typed it, the ticket is not shown.
+    """
+    visitor: Identity = session.identity
+    if session.proved is None or visitor.verified_at is not None or str(visitor.pk) in addressee.of(ticket):
+        return visitor
+    return session.proved
 
 
 def _must_be_written(text: str, client_id: str) -> None:
@@ -227,12 +238,14 @@ def _must_be_written(text: str, client_id: str) -> None:
 
 
 def asked_of(request: Request) -> Satisfaction | None:
-    """Return the rating of a ticket that is resolved: its own, or that of its conversation, which the chat asks for."""
+    """Return the rating of a ticket that is resolved: its own, or that of its conversation, if the chat asks for it since."""
     ticket, talk = request.ticket, request.ticket.conversation
     if talk is None or ticket.resolved_at is None:
         return None
-    rows = Satisfaction.objects.filter(conversation=talk)
-    return rows.filter(resolved_at=ticket.resolved_at).first() or rating.asked_of(talk)
+    found = Satisfaction.objects.filter(conversation=talk, resolved_at=ticket.resolved_at).first()
+    if found is not None or talk.resolved_at is None or talk.resolved_at < ticket.resolved_at:  # that was about what came before
+        return found
+    return rating.asked_of(talk)
 
 
 def may_rate(request: Request, *, now: datetime) -> bool:

@@ -50,5 +50,7 @@ def _proved(session: PortalSession, ticket_ids: Collection[UUID]) -> list[UUID]:
     if not ticket_ids:
         return []
     proved = {str(pk) for pk in proved_identities(session).values_list("pk", flat=True)}
-    kept, now = addressee.kept_of(ticket_ids), addressee.known_identities(session.identity.customer_id)
-    return [pk for pk in ticket_ids if proved.issuperset(kept.get(pk, now))]
+    kept, is_signed = addressee.kept_of(ticket_ids), session.identity.verified_at is not None
+    # Of one that was opened for no identity, only the site's signature says whose it is.
+    now = addressee.known_identities(session.identity.customer_id) if is_signed else []
+    return [pk for pk in ticket_ids if (needed := kept.get(pk) or now) and proved.issuperset(needed)]

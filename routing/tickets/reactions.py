@@ -87,7 +87,10 @@ def customers_wrote(received: Sequence[Received], now: datetime) -> None:
 
 @conversation_hooks.on_received
 def answers_came(received: Sequence[Received], now: datetime) -> None:
-    """Let the tickets go on, or open them again, that lines were written about: in the conversation of the line from now on."""
+    """Let the tickets go on, or open them again, that lines were written about: in the conversation of the line from now on.
+
+    A ticket that another identity's conversation is about by now stays there: who is shown the one need not be shown the other.
+    """
     for one in received:
         talk, about = one.conversation, one.line.data.get(ABOUT)
         own = Ticket.objects.filter(pk=UUID(about), tenant_id=talk.tenant_id).first() if about else None
@@ -96,7 +99,8 @@ def answers_came(received: Sequence[Received], now: datetime) -> None:
         root = root_of(own)
         rows = lock_all({own.pk, root.pk}, tenant_id=talk.tenant_id)
         own, row = rows[own.pk], rows[root.pk]
-        if own.conversation_id != talk.pk:  # it had none, or that one is over
+        fits = own.conversation is None or own.conversation.identity_id == talk.identity_id
+        if fits and own.conversation_id != talk.pk:  # it had none, or that one is over
             before = str(own.conversation_id or "")
             update(own, now=now, conversation=talk)
             write(own, Happening.CHANGED, by=Actor.recipient(), now=now, changes={"conversation": [before, str(talk.pk)]})

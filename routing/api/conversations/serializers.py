@@ -169,7 +169,9 @@ class ReplyIn(Body):
         max_value=MOST_SEQ,
         help_text="The last line that the author has seen. If another agent or bot replied after it, this reply is refused (409).",
     )
-    agent = serializers.UUIDField(required=False, allow_null=True, help_text="The agent who writes. Empty: a system, shown as a bot.")
+    agent = serializers.CharField(
+        max_length=150, required=False, allow_null=True, help_text="Who writes, by id or user name. Null: a system, shown as a bot."
+    )
 
 
 class ReadIn(Body):
@@ -181,7 +183,7 @@ class ReadIn(Body):
 class TypingIn(Body):
     """Who writes."""
 
-    agent = serializers.UUIDField(required=False, allow_null=True)
+    agent = serializers.CharField(max_length=150, required=False, allow_null=True, help_text="Id or user name.")
 
 
 class CorrectionIn(Body):

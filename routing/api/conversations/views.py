@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -18,9 +17,9 @@ from accounts.api.base import TenantView, readable_or
 from accounts.services.audit import Actor
 from posthaste.lib import uploads
 from posthaste.lib.pagination import CursorPages
-from posthaste.lib.problems import Invalid
 from routing.api.conversations import serializers as shapes
 from routing.api.conversations.filters import ArrivalFilter, ConversationFilter
+from routing.assignment import lists
 from routing.conversations import arrivals, attachments, correcting, lines, notices, replies, resolving, selectors
 from routing.conversations.attachments import BYTES
 from routing.conversations.downloads import file_response
@@ -43,17 +42,13 @@ class ConversationView(TenantView):
         return selectors.conversations(self.tenant_id)
 
     def agent_of(self, values: dict[str, Any]) -> Agent | None:
-        """Return the agent that a body names; None: it names none.
+        """Return the agent that a body names by id or user name; None: it names none.
 
         Raises:
             Invalid: the tenant has no such agent who is active.
         """
-        if values.get("agent") is None:
-            return None
-        agent = selectors.agents(self.tenant_id).filter(pk=values["agent"], is_active=True).first()
-        if agent is None:
-            raise Invalid.field("agent", _("There is no active agent with this id."), "unknown")
-        return agent
+        name = values.get("agent")
+        return lists.active_agent_named(self.tenant_id, name) if name is not None else None
 
     def answer(self, conversation: Conversation) -> Response:
         """Show a changed conversation."""

@@ -38,7 +38,9 @@ class NoteIn(Body):
     """A note to write. Sent again under its `client_id`, it is the same note."""
 
     text = serializers.CharField(max_length=noting.MAX_TEXT)
-    agent = serializers.UUIDField(required=False, allow_null=True, help_text="Who writes it. Empty: the key.")
+    agent = serializers.CharField(
+        max_length=150, required=False, allow_null=True, help_text="Who writes it, by id or user name. Null: the key."
+    )
     mentions = BoundedList(
         child=serializers.UUIDField(), max_length=noting.MAX_MENTIONS, default=list, help_text="Ids of agents who are told."
     )
@@ -67,7 +69,9 @@ class SnoozeIn(Body):
 class ReopenIn(Body):
     """Who goes on with it."""
 
-    agent = serializers.UUIDField(required=False, allow_null=True, help_text="Empty, or without room: the queue.")
+    agent = serializers.CharField(
+        max_length=150, required=False, allow_null=True, help_text="Id or user name. Null, or without room: the queue."
+    )
 
 
 class MergeConversationIn(Body):

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,17 +11,18 @@ from rest_framework.response import Response
 
 from accounts.api.base import Body, BoundedList
 from accounts.services.audit import Actor
-from posthaste.lib.problems import Invalid
 from routing.api.conversations.serializers import MOST_SEQ
 from routing.api.conversations.views import owner_of
 from routing.api.tickets.base import ONCE, TicketView
+from routing.assignment import lists
 from routing.conversations.attachments import MAX_FILES
+from routing.conversations.family import root_of
 from routing.conversations.masking import mask_identity
 from routing.conversations.replies import MAX_TEXT
 from routing.desk import ticket_replies, writing
 from routing.desk.sides import MAX_SUBJECT
 from routing.desk.ticket_replies import TicketReply
-from routing.models import Line
+from routing.models import Identity, Line
 from routing.scopes import CONVERSATIONS_WRITE, TICKETS_READ
 
 #: Of a client id: the note of an SMS keeps it, too.
@@ -79,9 +79,16 @@ class AddressOut(serializers.Serializer[Any]):
 class WaysOut(serializers.Serializer[Any]):
     """Where an answer goes."""
 
-    conversation = serializers.UUIDField(allow_null=True, help_text="Answers go there, to the identity that wrote.")
+    conversation = serializers.UUIDField(
+        allow_null=True, help_text="Answers go there. If the ticket's own was merged into another one, it is that one."
+    )
+    replies_to = AddressOut(allow_null=True, help_text="The identity that wrote in `conversation`, which gets the answer.")
     addresses = AddressOut(many=True, help_text="Without a conversation: what `to` can be.")
     reason = serializers.CharField(help_text="Why the customer can't be written to, and what to do first.")
+
+
+def _address(identity: Identity) -> dict[str, str]:
+    return {"id": str(identity.pk), "kind": identity.kind, "value": mask_identity(identity.kind, identity.value)}
 
 
 class TicketReplies(TicketView):
@@ -92,15 +99,17 @@ class TicketReplies(TicketView):
     @extend_schema(summary="Where the customer of a ticket can be answered", responses=WaysOut)
     def get(self, request: Request, id: str) -> Response:
         ticket = self.get_object()
-        if ticket.conversation_id is not None:
-            return Response({"conversation": str(ticket.conversation_id), "addresses": [], "reason": ""})
+        if ticket.conversation is not None:
+            talk = root_of(ticket.conversation)
+            return Response({"conversation": str(talk.pk), "replies_to": _address(talk.identity), "addresses": [], "reason": ""})
         ways = writing.ways_to_write(ticket)
-        shown = [{"id": str(row.pk), "kind": row.kind, "value": mask_identity(row.kind, row.value)} for row in ways.identities]
-        return Response({"conversation": None, "addresses": shown, "reason": ways.why_not})
+        shown = [_address(row) for row in ways.identities]
+        return Response({"conversation": None, "replies_to": None, "addresses": shown, "reason": ways.why_not})
 
     @extend_schema(
         summary="Answer the customer of a ticket",
-        description="In its conversation, to the identity that wrote. Without one, an e-mail begins it, and the agent has it from then "
+        description="In its conversation, to the identity that wrote; if that was merged into another one, to the identity that wrote "
+        "there: `GET` names it. Without one, an e-mail begins it, and the agent has it from then "
         "on; an SMS is one message. Sent once for an `Idempotency-Key`. 409 `ticket_over`: open a follow-up. 409 `no_address` or "
         "`no_mailbox` says what is missing.",
         parameters=ONCE,
@@ -112,9 +121,7 @@ class TicketReplies(TicketView):
 
     def _sent(self, request: Request) -> UUID:
         ticket, values = self.get_object(), self.validated(TicketReplyIn)
-        agent = self.agent_named(values)
-        if agent is not None and not agent.is_active:
-            raise Invalid.field("agent", _("The agent is switched off."), "unknown")
+        agent = lists.active_agent_named(self.tenant_id, values["agent"]) if "agent" in values else None
         new = TicketReply(
             text=values["text"],
             agent=agent,

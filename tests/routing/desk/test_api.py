@@ -25,7 +25,9 @@ def test_a_note_is_written_once_and_tells_who_is_mentioned(api: Api, tenant: Ten
     first, second = (json_of(api.post(here(talk, "notes/"), body)) for _ in "ab")
     assert (first["id"], Note.objects.count(), Notice.objects.filter(agent=agent).count()) == (second["id"], 1, 1)
     assert [note["text"] for note in json_of(api.get(here(talk, "notes/")))] == ["Call back"]
-    assert fields_of(api.post(here(talk, "notes/"), {"text": "x", "agent": str(talk.pk)})) == ["agent"]
+    assert json_of(api.post(here(talk, "notes/"), {"text": "x", "agent": agent.user.username}))["agent"]["id"] == str(agent.pk)
+    refused = api.post(here(talk, "notes/"), {"text": "x", "agent": str(talk.pk)})
+    assert [(one["field"], one["code"]) for one in json_of(refused)["errors"]] == [("agent", "does_not_exist")]
 
 
 def test_tags_priority_and_snooze_are_set_and_shown(api: Api, tenant: Tenant) -> None:
@@ -44,7 +46,7 @@ def test_a_conversation_is_closed_reopened_and_marked_as_spam(api: Api, tenant: 
     talk, agent = make_asked(tenant), make_agent(tenant, at=timezone.now())
     assert json_of(api.post(here(talk, "close/")))["status"] == "closed"
     assert api.post(here(talk, "close/")).status_code == 409
-    reopened = json_of(api.post(here(talk, "reopen/"), {"agent": str(agent.pk)}))
+    reopened = json_of(api.post(here(talk, "reopen/"), {"agent": agent.user.username}))
     assert (reopened["status"], reopened["agent"]["id"]) == ("assigned", str(agent.pk))
     assert json_of(api.post(here(talk, "spam/")))["status"] == "spam"
     assert AuditEntry.objects.filter(action__in=["conversation.close", "conversation.reopen", "conversation.spam"]).count() == 3

@@ -224,6 +224,17 @@ def test_after_a_merge_was_undone_only_those_wait_who_wrote(tenant: Tenant, mei:
     assert [row["unanswered_since"] is None for row in rows] == [True, False]
 
 
+def test_a_wrong_merge_is_undone_also_after_the_visitor_has_begun_another_chat_that_is_over(tenant: Tenant, mei: Desk) -> None:
+    kept = hold(ask(tenant), mei.agent)
+    merged = hold(ask(tenant, customer=kept.customer), mei.agent)
+    mei.do(merged, "merge", into=str(kept.pk))
+    come_in(merged, "Hello?")
+    newer = Conversation.objects.latest("pk")
+    assert (newer.entrance_id, mei.refused(merged, "unmerge")["conversation"]) == (merged.entrance_id, str(newer.pk))
+    mei.do(newer, "resolve")
+    assert mei.do(merged, "unmerge")["row"]["status"] in ("queued", "assigned")
+
+
 def test_what_is_resolved_is_snoozed_no_more(tenant: Tenant, mei: Desk) -> None:
     conversation = hold(ask(tenant), mei.agent)
     mei.do(conversation, "snooze", until=(timezone.now() + timedelta(days=1)).isoformat())

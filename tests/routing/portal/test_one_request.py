@@ -14,7 +14,7 @@ from tests.builders import TESTER, json_of
 from tests.routing.builders import make_conversation, make_entrance
 from tests.routing.customers.builders import make_line
 from tests.routing.portal.builders import Visitor, make_form
-from tests.routing.satisfaction.builders import make_agent, make_answered
+from tests.routing.satisfaction.builders import make_agent, make_answered, make_rating
 from tests.routing.tickets.builders import make_ticket
 
 pytestmark = pytest.mark.django_db
@@ -160,6 +160,17 @@ def test_the_rating_that_the_chat_asks_for_is_the_same_on_the_page_of_the_ticket
     resolving.resolve(conversation=talk, by=TESTER, now=timezone.now())
     assert json_of(visitor.post("tickets/1/rating/", {"score": 3}))["score"] == 3
     assert json_of(visitor.get("state/"))["rating"]["score"] == 3
+
+
+def test_a_ticket_is_rated_by_itself_if_its_conversation_ended_long_before(visitor: Visitor) -> None:
+    talk, now = make_answered(visitor.entrance, identity=visitor.session.identity), timezone.now()
+    before = now - timedelta(days=30)
+    Conversation.objects.update(status=ConversationStatus.RESOLVED, resolved_at=before)
+    make_rating(talk, score=1, resolved_at=before, asked_at=before, answered_at=before)
+    progress.resolve(ticket=make_ticket(visitor.entrance.tenant, conversation=talk), by=TESTER, now=now)
+    assert (shown(visitor)["rating"], shown(visitor)["may_rate"]) == (None, True)
+    assert json_of(visitor.post("tickets/1/rating/", {"score": 5}))["score"] == 5
+    assert list(Satisfaction.objects.order_by("score").values_list("score", flat=True)) == [1, 5]
 
 
 def test_the_page_is_the_same_for_all_and_speaks_both_languages(visitor: Visitor) -> None:

@@ -9,19 +9,34 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry
 from messaging.models import Message
-from posthaste.lib.problems import Invalid
+from posthaste.lib.problems import Conflict, Invalid
 from routing.contract import SenderName
 from routing.customers import editing, identities, merging, undoing
 from routing.customers.editing import NewIdentity
+from routing.desk import writing
 from routing.entrances.portal import sessions
 from routing.entrances.portal.signing import Visitor as Signed
 from routing.links import making
-from routing.models import Conversation, Customer, CustomerMerge, Entrance, EntranceKind, Identity, IdentityKind, LinkPurpose, SafeLink
+from routing.models import (
+    Conversation,
+    Customer,
+    CustomerMerge,
+    Entrance,
+    EntranceKind,
+    Identity,
+    IdentityKind,
+    LinkPurpose,
+    SafeLink,
+    Ticket,
+    TicketEvent,
+)
+from routing.processing.process import process_arrivals
 from routing.tickets import opening, progress
 from tests.builders import TESTER, json_of, make_provider
+from tests.routing.assignment.builders import make_agent, make_group
 from tests.routing.builders import make_conversation, make_customer, make_entrance
 from tests.routing.portal.builders import Visitor
-from tests.routing.tickets.builders import make_ticket
+from tests.routing.tickets.builders import make_ticket, make_type
 
 pytestmark = pytest.mark.django_db
 ADA = "ada@example.com"
@@ -128,6 +143,64 @@ def test_a_customer_who_is_known_by_that_address_alone_becomes_one_with_who_prov
     ada = signed(entrance, "4711", ADA)
     assert ada.session.identity.customer_id == wrote.customer_id
     assert seen(ada) == ["By telephone"]
+
+
+def test_what_who_proved_the_address_answers_is_not_shown_to_who_only_typed_it(claimer: Visitor) -> None:
+    make_ticket(claimer.entrance.tenant, customer=the_address().customer, subject="Ada's bill")
+    reader = opened_mail(claimer)
+    assert reader.post("tickets/1/", {"client_id": "a1", "text": "When is it due?"}).status_code == 202
+    process_arrivals()
+    assert Conversation.objects.get().identity == the_address()
+    assert (seen(claimer), seen(reader)) == ([], ["Ada's bill"])
+    assert [line["text"] for line in json_of(reader.get("tickets/1/"))["lines"]] == ["When is it due?"]
+
+
+def test_an_answer_that_was_on_its_way_takes_the_ticket_from_no_other_identitys_conversation(entrance: Entrance) -> None:
+    visitor, now = Visitor(entrance).begin(), timezone.now()
+    ticket = make_ticket(entrance.tenant, customer=visitor.session.identity.customer)
+    visitor.post("email/", {"email": ADA})
+    assert visitor.post("tickets/1/", {"client_id": "a1", "text": "Any news?"}).status_code == 202
+    make_entrance(entrance.tenant, EntranceKind.EMAIL, settings={"address": "help@shop.example"})
+    written: dict[str, Any] = {"identity_id": None, "subject": "Lamp", "text": "It is on its way.", "client_id": "w1"}
+    writing.write_to_customer(ticket=ticket, agent=make_agent(entrance.tenant, at=now), **written, by=TESTER, now=now)
+    process_arrivals()
+    talk = Ticket.objects.get().conversation
+    assert talk is not None
+    assert (talk.identity, Conversation.objects.count()) == (the_address(), 2)
+
+
+def test_what_was_opened_for_no_identity_is_shown_only_to_who_the_site_has_signed(entrance: Entrance) -> None:
+    unknown, visitor, ada = make_customer(entrance.tenant), Visitor(entrance).begin(), signed(entrance, "4711")
+    make_ticket(entrance.tenant, customer=unknown, subject="By telephone")
+    for reader, found in ((visitor, []), (ada, ["By telephone"])):
+        Ticket.objects.update(customer=reader.session.identity.customer)
+        assert seen(reader) == found
+    TicketEvent.objects.update(data={})
+    assert seen(ada) == ["By telephone"]
+    Ticket.objects.update(customer=visitor.session.identity.customer)
+    assert seen(visitor) == []
+
+
+def test_work_orders_go_with_the_ticket_that_needs_them(claimer: Visitor) -> None:
+    tenant, now = claimer.entrance.tenant, timezone.now()
+    kind = make_type(tenant, kind="work_order", group=make_group(tenant, at=now))
+    mailbox = make_entrance(tenant, EntranceKind.EMAIL)
+    orders = []
+    for talk in (make_conversation(claimer.session.identity, claimer.entrance), make_conversation(the_address(), mailbox)):
+        needs = make_ticket(tenant, conversation=talk)
+        orders.append(opening.open_work_order(parent=needs, new=opening.NewTicket(type=kind, subject="Look"), by=TESTER, now=now))
+    mallory, ada = the_address().customer_id, signed(claimer.entrance, "4711", ADA).session.identity.customer_id
+    assert [Ticket.objects.get(pk=order.pk).customer_id for order in orders] == [mallory, ada]
+
+
+def test_a_customer_who_is_known_by_an_address_alone_keeps_it_when_staff_give_it_to_another(entrance: Entrance) -> None:
+    now, bob = timezone.now(), make_customer(entrance.tenant)
+    wrote = identities.resolve(SenderName(IdentityKind.EMAIL, ADA), tenant_id=entrance.tenant_id, now=now)
+    new = NewIdentity(kind=IdentityKind.EMAIL, value=ADA, verified=True)
+    with pytest.raises(Conflict) as refused:
+        editing.add_identity(customer_id=bob.pk, tenant_id=entrance.tenant_id, identity=new, by=TESTER, now=now)
+    assert refused.value.extra["customer"] == str(wrote.customer_id)
+    assert (the_address().customer_id, the_address().verified_at) == (wrote.customer_id, None)
 
 
 def test_staff_who_have_checked_an_address_give_it_to_its_customer(claimer: Visitor) -> None:

@@ -8,11 +8,24 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from messaging.models import Message
-from routing.models import Agent, Attachment, Conversation, Customer, Entrance, EntranceKind, IdentityKind, Line, Note, Ticket
+from routing.models import (
+    Agent,
+    Attachment,
+    Conversation,
+    Customer,
+    Draft,
+    Entrance,
+    EntranceKind,
+    IdentityKind,
+    Line,
+    Note,
+    Notice,
+    Ticket,
+)
 from routing.scopes import CONVERSATIONS_WRITE, TICKETS_READ, TICKETS_WRITE
 from tests.builders import Api, fields_of, json_of, make_api, make_tenant
 from tests.routing.assignment.builders import make_agent, make_group
-from tests.routing.builders import make_customer, make_entrance, make_identity
+from tests.routing.builders import make_conversation, make_customer, make_entrance, make_identity
 from tests.routing.conversations.builders import make_asked
 from tests.routing.tickets.builders import make_ticket
 
@@ -44,7 +57,10 @@ def here(ticket: Ticket, part: str = "replies") -> str:
 def test_a_ticket_with_a_conversation_is_answered_there_once_for_a_key(api: Api, tenant: Tenant, agent: Agent) -> None:
     talk = make_asked(tenant)
     ticket, body = make_ticket(tenant, conversation=talk), {**TEXT, "agent": agent.user.username, "seen_seq": 1}
-    assert json_of(api.get(here(ticket))) == {"conversation": str(talk.pk), "addresses": [], "reason": ""}
+    Draft.objects.create(agent=agent, conversation=talk, text="We have", changed_at=timezone.now())
+    Notice.objects.create(agent=agent, kind="reply", conversation=talk, about="l-1", at=timezone.now())
+    ways = json_of(api.get(here(ticket)))
+    assert (ways["conversation"], ways["replies_to"]["id"], ways["addresses"]) == (str(talk.pk), str(talk.identity_id), [])
     answers = [api.post(here(ticket), body, headers={"Idempotency-Key": "a7"}) for _ in "ab"]
     assert [(answer.status_code, answer.get("Idempotent-Replayed")) for answer in answers] == [(201, None), (201, "true")]
     made, again = map(json_of, answers)
@@ -53,6 +69,7 @@ def test_a_ticket_with_a_conversation_is_answered_there_once_for_a_key(api: Api,
         "message_id": str(line.message_id), "trace_id": line.message_id.hex if line.message_id else "",
         "conversation": str(talk.pk), "line": str(line.pk),
     }  # fmt: skip
+    assert (Draft.objects.exists(), Notice.objects.filter(read_at=None).exists()) == (False, False), "the agent has answered"
     assert json_of(api.get(f"/api/messages/{made['message_id']}/trace/"))["trace_id"] == made["trace_id"]
     assert json_of(api.get(f"/api/tickets/{ticket.pk}/"))["status"] == "in_progress"
     assert json_of(api.post(here(ticket), {**TEXT, "seen_seq": 1}))["code"] == "answered_meanwhile"
@@ -60,6 +77,14 @@ def test_a_ticket_with_a_conversation_is_answered_there_once_for_a_key(api: Api,
     assert Line.objects.latest("seq").author == "bot"
     assert fields_of(api.post(here(ticket), {**TEXT, "subject": "Lamp"})) == ["subject"]
     assert fields_of(api.post(here(ticket), {"text": " "})) == ["text"]
+
+
+def test_in_a_conversation_that_was_merged_the_answer_goes_where_it_says(api: Api, tenant: Tenant, ada: Customer) -> None:
+    kept = make_asked(tenant)
+    ticket = make_ticket(tenant, conversation=make_conversation(ada.identities.get(), status="closed", merged_into=kept))
+    ways = json_of(api.get(here(ticket)))
+    assert (ways["conversation"], ways["replies_to"]["id"]) == (str(kept.pk), str(kept.identity_id))
+    assert json_of(api.post(here(ticket), TEXT))["conversation"] == str(kept.pk)
 
 
 def test_without_a_conversation_an_email_begins_it_with_its_files(
