@@ -32,14 +32,25 @@ document.addEventListener("click", async (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 
-// A new row's choices are those of its tenant: where another one is chosen the form is read again, with what was typed.
-document.addEventListener("change", ({ target }) => {
+// A new row's choices are those of its tenant: where another one is chosen they are read again. All else stays as it was typed.
+document.addEventListener("change", async ({ target }) => {
   if (!target.matches("select[name=tenant]") || !target.form?.querySelector("[data-of-tenant]")) return;
-  const kept = new URLSearchParams();
-  for (const field of target.form.elements) {
-    if (field.matches("select:not([data-of-tenant], [multiple]), input[type=text], input[type=number]") && field.name && field.value) kept.set(field.name, field.value);
+  const address = new URL(location);
+  address.searchParams.set("tenant", target.value);
+  let page;
+  try {
+    const answer = await fetch(address);
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch { location.assign(address); return; } // the page, or the browser, says why
+  if (address.searchParams.get("tenant") !== target.value) return; // another one was chosen meanwhile
+  for (const field of target.form.querySelectorAll("[data-of-tenant]")) {
+    // A row that was added here is none of the page: what it offers is in the row that new ones are made from.
+    const names = [field.name, field.name.replace(/-\d+-/, "-__prefix__-")];
+    const fresh = names.map((name) => page.getElementsByName(name)[0]).find(Boolean);
+    field.replaceChildren(...(fresh?.cloneNode(true).childNodes ?? []));
   }
-  location.search = kept;
+  history.replaceState(null, "", address);
 });
 
 document.addEventListener("keydown", (event) => {

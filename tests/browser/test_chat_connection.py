@@ -157,3 +157,19 @@ def test_what_was_asked_for_another_visitor_is_not_shown_to_the_next(play: Play)
     play.next_question(2).fulfill(**told_lines(line("Hello, Mei.", conversation="c2")))
     play.until(lambda: play.told("line"))
     assert [one["text"] for one in play.told("line")] == ["Hello, Mei."]
+
+
+def test_a_line_that_waits_is_not_sent_for_the_next_visitor(play: Play) -> None:
+    outbox = [{"type": "line", "client_id": name, "text": f"I am Ada ({name}).", "files": []} for name in ("a", "b")]
+    play.page.context.add_init_script(f"localStorage.setItem('posthaste:lamps:outbox', JSON.stringify({json.dumps(outbox)}))")
+    play.refuse_sockets()
+    play.begin()
+    first = play.next_question(1)
+    assert first.request.post_data_json["client_id"] == "a"
+    play.page.evaluate("connection.stop(); connection.unsent.clear()")
+    play.page.evaluate(KEEP, "second")
+    play.page.evaluate("connection.start()")
+    first.fulfill(json={})
+    second = play.next_question(2)
+    assert (second.request.method, second.request.headers["authorization"]) == ("GET", "Bearer second")
+    assert len(play.asked) == 2

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import Member, Tenant
+from accounts.roles import Role
 from routing.conversations import lines
 from routing.models import Attachment, AuthorKind, Draft, Line, SkillGroup
 from tests.browser.desks import of, opened, until
+from tests.browser.looks import open_as
 from tests.builders import make_tenant
 from tests.routing.assignment.builders import make_group
-from tests.routing.desk.builders import ask, hold, make_desk
+from tests.routing.desk.builders import ask, hold, make_desk, make_staff
 from tests.routing.tickets.builders import make_type
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
@@ -251,3 +254,49 @@ def test_a_form_that_is_pressed_twice_is_sent_once(live_server: Any, browser: An
     page.get_by_label("Subject").fill("A lamp that flickers")
     assert page.evaluate(TWICE, "#content form [type=submit]") == 1
     assert said == []
+
+
+def test_another_tenant_changes_the_choices_of_a_form_and_nothing_that_was_typed(
+    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    owner, second = make_staff(tenant, Role.OWNER), make_tenant("Zenith")
+    Member.objects.create(tenant=second, user=owner, role=Role.OWNER)
+    returns = make_group(second, "returns", at=timezone.now())
+    page, said = open_as(browser, live_server.url, owner)
+    page.goto(f"{live_server.url}{reverse('admin:routing_agent_add')}?tenant={tenant.pk}&_changelist_filters=tenant%3D1")
+    page.locator("#id_name").fill("Mei")
+    page.locator("#id_is_active").uncheck()
+    page.locator(".add-row a").click()
+    page.locator("[name=skills-1-level]").wait_for()
+    page.locator("[name=tenant]").select_option(str(second.pk))
+    page.locator(f"[name=skills-1-group] option[value='{returns.pk}']").wait_for(state="attached")
+    assert page.locator(f"[data-of-tenant] option[value='{group.pk}']").count() == 0
+    assert (page.locator("#id_name").input_value(), page.locator("#id_is_active").is_checked()) == ("Mei", False)
+    assert page.url.endswith(f"?tenant={second.pk}&_changelist_filters=tenant%3D1")
+    assert said == []
+
+
+def test_a_reply_whose_file_was_lost_is_edited_with_what_did_arrive(
+    live_server: Any, browser: Any, tenant: Tenant, group: SkillGroup
+) -> None:
+    desk = make_desk(tenant, group)
+    own = hold(ask(tenant, group), desk.agent)
+    page, _said = opened(live_server, browser, desk, of(own))
+    page.locator("#lines .from-customer").wait_for()
+    attach(page, "one.txt")
+    page.locator("#composer-files li:not(.busy)").get_by_text("one.txt").wait_for()
+    with held(page, "**/data/files/*", most=1) as uploads:
+        attach(page, "two.txt")
+        until(page, lambda: uploads)
+        page.keyboard.press("r")
+        page.keyboard.type("Here they are.")
+        page.keyboard.press("Control+Enter")
+        uploads.pop().abort()
+        page.locator("#lines .pending").get_by_role("button", name="Edit").wait_for()
+    assert page.locator("#lines .pending").get_by_role("button", name="Retry").count() == 0
+    page.locator("#lines .pending").get_by_role("button", name="Edit").click()
+    assert page.evaluate(WRITTEN) == "Here they are."
+    assert page.locator("#composer-files .name").all_inner_texts() == ["one.txt"]
+    page.keyboard.press("Control+Enter")
+    page.locator("#lines .from-agent:not(.pending)").get_by_text("Here they are.").wait_for()
+    assert Attachment.objects.get(line__conversation=own).name == "one.txt"

@@ -410,3 +410,89 @@ def test_what_is_read_is_told_in_the_next_conversation_too(live_server: Any, bro
         passing(page, Conversation.objects.filter(pk=conversation.pk, customer_read_seq=1 + answers).all, 1)
         states.close(conversation=conversation, by=TESTER, now=timezone.now())
     assert Conversation.objects.count() == 2
+
+
+def test_a_rating_that_is_being_changed_stays_while_the_desk_is_looked_at(
+    live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    make_entrance(make_tenant(), settings={"slug": "lamps"})
+    context = browser.new_context(viewport=PHONE)
+    context.set_default_timeout(MS)
+    context.route_web_socket("**/ws/chat/**", lambda socket: socket.close(code=1011))
+    told = {"open": True, "opens_at": None, "must_sign": False, "asks_email": False, "email": ""}
+    asked = {"conversation": "c1", "score": 2, "comment": "Too slow", "open": True}
+    looks: list[Any] = []
+    sent: list[Any] = []
+
+    def look(route: Any) -> None:
+        looks.append(route.request)
+        route.fulfill(json=told | {"rating": asked | (sent[-1] if sent else {})})
+
+    def rate(route: Any) -> None:
+        sent.append(route.request.post_data_json)
+        route.fulfill(json=asked | sent[-1])
+
+    context.route("**/help/lamps/state/*", look)
+    context.route("**/help/lamps/rating/*", rate)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{live_server.url}/help/lamps/chat/?lang=en")
+    page.get_by_role("button", name="Change it").click()
+    assert len(looks) == 1, "one question at the beginning"
+    page.locator("#rating textarea").fill("Slow, but they found my parcel")
+    page.clock.fast_forward(61_000)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, lambda: len(looks) == 2)
+    page.evaluate("fetch(location.href)")  # by then the answer is there
+    assert page.locator("#rating textarea").input_value() == "Slow, but they found my parcel"
+    page.locator(".score", has_text="4").click()
+    page.locator("#rating [type=submit]").click()
+    page.locator("#rated:not([hidden])", has_text="4/5").wait_for()
+    until(page, lambda: len(looks) == 3)
+    assert (sent[0]["score"], sent[0]["comment"]) == (4, "Slow, but they found my parcel")
+    assert page.locator("#rating").is_hidden()
+
+
+def test_a_request_that_was_rated_is_not_asked_again_by_a_late_answer_and_keeps_its_title(
+    live_server: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    entrance = make_entrance(make_tenant(), settings={"slug": "lamps"})
+    context = browser.new_context(viewport=PHONE)
+    context.set_default_timeout(MS)
+    context.add_init_script(f"localStorage.setItem('posthaste:{entrance.pk}', JSON.stringify({{ token: 'any', who: '' }}))")
+    asked: list[Any] = []
+    context.route("**/help/lamps/tickets/7/*", lambda route: asked.append(route))  # playwright marks the function
+    context.route("**/help/lamps/tickets/7/rating/*", lambda route: route.fulfill(json={"score": 4, "comment": "", "open": True}))
+    found = {
+        "number": 7,
+        "subject": "Broken · it says $&",
+        "type": "Refund",
+        "tone": "delivered",
+        "label": "Resolved",
+        "opened_at": "2026-01-01T00:00:00Z",
+        "fields": [],
+        "lines": [],
+        "reply": {"kind": "over", "until": None},
+        "may_rate": True,
+        "rating": None,
+    }
+    page = context.new_page()
+    page.goto(f"{live_server.url}/help/lamps/requests/7/?lang=en", wait_until="commit")
+    until(page, lambda: asked)
+    asked[0].fulfill(json=found)
+    page.locator(".score", has_text="Good").first.click()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, lambda: len(asked) == 2)
+    page.locator("#rating [type=submit]").click()
+    page.locator("#rated:not([hidden])", has_text="4/5").wait_for()
+    asked[1].fulfill(json=found)
+    page.evaluate("fetch(location.href)")  # by then the answer is there
+    assert (page.locator("#rating").is_hidden(), page.locator("#rated").is_visible()) == (True, True)
+    until(page, lambda: len(asked) == 3)
+    asked[2].fulfill(json=found | {"label": "Closed", "rating": {"score": 4, "comment": "", "open": True}, "may_rate": False})
+    page.locator("#status", has_text="Closed").wait_for()
+    assert page.locator("#rated").is_visible()
+    assert page.title().startswith("#7 Broken · it says $& · ")
+    assert page.title().count("Broken") == 1

@@ -35,14 +35,12 @@ async function ask(address, options) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0);
   }
-  const isSignedOut = answer.redirected || answer.status === 401;
-  // An action that is refused without JSON has an old token against forged requests: one has signed in anew meanwhile.
-  if (isSignedOut || (options.method && answer.status === 403 && !answer.headers.get("Content-Type")?.includes("json"))) {
+  const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  // An old token against forged requests: one has signed in anew meanwhile.
+  if (answer.redirected || answer.status === 401 || told.code === "csrf") {
     tell("signed-out");
     throw new Refused(401, { detail: words.signedOut });
   }
-  if (answer.status === 204) return {};
-  const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, told);
   return told;
 }

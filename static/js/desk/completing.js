@@ -96,8 +96,9 @@ export function startCompleting(where) {
   });
 }
 
-/** Return the ids of those who are named: "@Lin Yue" is one agent, also where there is a Lin. */
+/** Return the ids of those who are named: "@Lin Yue" is not Lin; of namesakes, all. */
 export function mentionsIn(text) {
-  const longest = [...me.agents].sort((one, other) => other.name.length - one.name.length);
-  return longest.filter(({ name }) => { const isNamed = text.includes(`@${name}`); text = text.replaceAll(`@${name}`, "\0"); return isNamed; }).map((agent) => agent.id);
+  const longest = [...new Set(me.agents.map((agent) => agent.name))].sort((one, other) => other.length - one.length);
+  const named = new Set(longest.filter((name) => { const isNamed = text.includes(`@${name}`); text = text.replaceAll(`@${name}`, "\0"); return isNamed; }));
+  return me.agents.filter((agent) => named.has(agent.name)).map((agent) => agent.id);
 }

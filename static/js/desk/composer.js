@@ -5,7 +5,7 @@ import { ENDED } from "./choosing.js";
 import { mentionsIn, startCompleting } from "./completing.js";
 import { $, button, el, icon, isWide } from "./dom.js";
 import { comingId, draftOf, draftSent, dropDraft, keepDraft, pushDrafts } from "./drafts.js";
-import { filesFor, hasFiles, takeFiles } from "./files.js";
+import { filesFor, giveFiles, namesOfFiles, takeFiles } from "./files.js";
 import { addPending, changePending, dropPending, findPending } from "./pending.js";
 import { typing } from "./socket.js";
 import { me, on, onlyLooks } from "./store.js";
@@ -78,10 +78,11 @@ async function deliver(entry) {
 
 async function send() {
   const text = field.value.trim();
-  const withFiles = !isNote && hasFiles(); // notes have no files
+  const lost = isNote ? [] : namesOfFiles(); // notes have no files; those of a reply count as lost until they are there
+  const withFiles = lost.length > 0;
   if (!id || (!text && !withFiles) || field.disabled) return;
   performance.mark("desk:send:begin");
-  const entry = { client_id: comingId(id, isNote), conversation: id, is_note: isNote, text, files: [], state: "sending", why: "", at: new Date(now()).toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
+  const entry = { client_id: comingId(id, isNote), conversation: id, is_note: isNote, text, files: [], lost, state: "sending", why: "", at: new Date(now()).toISOString(), seen_seq: lastSeq(), mentions: isNote ? mentionsIn(text) : [] };
   // The text leaves the field at once; until it has arrived it is kept with the pending line.
   field.value = "";
   touched = false;
@@ -91,9 +92,8 @@ async function send() {
   addPending(entry);
   performance.mark("desk:send:shown");
   if (withFiles) {
-    const { files, lost } = await takeFiles();
-    changePending(entry, { files });
-    if (lost.length) { changePending(entry, { state: "failed", why: lost.map((name) => fill(words.uploadFailed, { name })).join(" ") }); return; }
+    changePending(entry, await takeFiles());
+    if (entry.lost.length) { changePending(entry, { state: "failed" }); return; }
   }
   deliver(entry);
 }
@@ -107,6 +107,7 @@ document.addEventListener("click", (event) => {
   dropPending([entry.client_id]);
   if (what !== "edit") { if (!draftOf(entry.conversation, entry.is_note)) keepDraft(entry.conversation, entry.is_note, ""); return; } // the server has a draft of it
   write(entry.is_note);
+  giveFiles(entry.conversation, entry.files);
   field.value = [entry.text, field.value].filter(Boolean).join("\n");
   changed();
 });

@@ -85,7 +85,7 @@ export function drawCustomer(detail, row) {
     head,
     facts.length ? el("dl", { class: "facts" }, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : null,
     customer.note && el("p", { class: "customer-note" }, icon("note"), customer.note),
-    detail.ratings?.length ? section(words.rating, detail.ratings.map((rating) => ratingOf({ rating }))) : null,
+    detail.ratings?.length ? section(words.rating, detail.ratings.map((rating) => ratingOf({ rating }, ago))) : null,
     section(words.identities, listOf(customer.identities, identity)),
     section(words.attributes, attributes(customer.attributes ?? [])),
     ...tickets(detail),

@@ -81,10 +81,11 @@ export function dropDraft(id, isNote) {
   store(key, null);
 }
 
-/** The reply has arrived: the server has no draft of it any more. */
+/** The reply has arrived: the server has no draft any more, neither of it nor of what was begun meanwhile. */
 export function draftSent(id, isNote) {
   const mine = latest.get(keyOf(id, isNote));
-  if (mine && !mine.text) mine.at = performance.now();
+  if (!mine) return;
+  if (mine.text) keepDraft(id, isNote, mine.text); else mine.at = performance.now();
 }
 
 addEventListener("pagehide", pushDrafts);

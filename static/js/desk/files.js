@@ -47,7 +47,10 @@ async function add(file) {
   }).finally(draw);
 }
 
-export const hasFiles = () => filesOf(place).length > 0;
+export const namesOfFiles = () => filesOf(place).map((file) => file.name);
+
+/** Put files back that are with the server already: their line is written anew. */
+export const giveFiles = (of, files) => keep(of, [...filesOf(of), ...files.map((file) => ({ ...file, place: of, preview: "" }))]);
 
 /** Take the files of the open conversation, and return them once all are there, with the names of those that did not arrive. */
 export async function takeFiles() {

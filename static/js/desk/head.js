@@ -61,7 +61,8 @@ function strip(id, row, detail) {
 
 /** Draw the head of a conversation; without a row the shape of what comes. */
 export function drawHead(id, row, detail) {
-  const now = JSON.stringify([id, row, detail?.clocks, mayAct(), me.agent?.id]);
+  // Not the draft, which is no part of it: buttons that are made anew lose the focus, or a click.
+  const now = JSON.stringify([id, row && { ...row, draft: undefined }, detail?.clocks, mayAct(), me.agent?.id]);
   if (now === told) return;
   told = now;
   $("talk-head").classList.toggle("loading", !row);

@@ -93,10 +93,10 @@ function eventsOf({ events }) {
   return el("details", { class: "event-group" }, el("summary", { class: "event" }, icon("fold"), fill(words.folded, { n: number(events.length) })), ...events.map(one));
 }
 
-/** What the customer said of how it was handled: stars for the eye, a sentence for all. */
-export function ratingOf({ rating }) {
+/** What the customer said of how it was handled: stars for the eye, a sentence for all; `said` tells when. */
+export function ratingOf({ rating }, said = time) {
   return el("div", { class: "rating" },
-    el("p", { class: "event" }, el("span", { class: rating.score <= BAD ? "stars tone-failed" : "stars" }, [1, 2, 3, 4, 5].map((one) => el("span", { class: one <= rating.score ? "full" : "" }, icon("star")))), el("span", {}, fill(words.rated, { score: number(rating.score) })), el("time", { datetime: rating.at, title: exact(rating.at) }, time(rating.at))),
+    el("p", { class: "event" }, el("span", { class: rating.score <= BAD ? "stars tone-failed" : "stars" }, [1, 2, 3, 4, 5].map((one) => el("span", { class: one <= rating.score ? "full" : "" }, icon("star")))), el("span", {}, fill(words.rated, { score: number(rating.score) })), el("time", { datetime: rating.at, title: exact(rating.at) }, said(rating.at))),
     rating.comment && el("blockquote", {}, rating.comment));
 }
 

@@ -79,8 +79,13 @@ on("connected", () => {
 on("look", lookAtAll);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) { if (isLive()) lookSoon(); else lookAtAll(); } });
 let isLeaving = false;
-// The page leads to the sign-in and back; what was begun is kept. Where nothing was ever read, the list says why.
-on("signed-out", () => { if (me.user && !isLeaving) { isLeaving = true; location.reload(); } });
+// The page leads to the sign-in and back; what was begun is kept, but not in a form: that one says so itself when it is sent.
+// Where nothing was ever read, the list says why.
+on("signed-out", () => {
+  if (!me.user || isLeaving || document.querySelector("dialog[open]")) return;
+  isLeaving = true;
+  location.reload();
+});
 addEventListener("pageshow", (event) => { if (event.persisted) lookAtAll(); });
 
 startTalk();

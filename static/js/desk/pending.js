@@ -1,7 +1,7 @@
 // Lines that were written here and are not in the conversation yet: on their way, or not sent and kept.
 import { el, icon } from "./dom.js";
 import { tell } from "./store.js";
-import { time, words } from "./texts.js";
+import { fill, time, words } from "./texts.js";
 
 const KEY = "posthaste.desk.pending";
 let entries = [];
@@ -44,6 +44,8 @@ const choice = (word, what, entry, kind = "link") => el("button", { type: "butto
 
 export function pendingLine({ entry }) {
   const isSending = entry.state === "sending";
+  const lost = entry.lost ?? []; // files: without them it is not sent again
+  const why = [entry.why, ...lost.map((name) => fill(words.uploadFailed, { name })), words.kept].filter(Boolean).join(" ");
   const said = { sending: words.sending, failed: words.notSent, conflict: words.conflict }[entry.state];
   return el("article", { class: `line pending ${entry.is_note ? "note" : "from-agent"} is-${entry.state}` },
     el("header", {}, entry.is_note && icon("note"), el("strong", {}, words.you), el("time", { datetime: entry.at }, time(entry.at))),
@@ -51,6 +53,6 @@ export function pendingLine({ entry }) {
     isSending
       ? el("footer", {}, el("span", { class: "state tone-sending" }, icon("sending"), said))
       : el("footer", { role: "alert" }, el("span", { class: "state loud tone-failed" }, icon(entry.state === "conflict" ? "unknown" : "failed"), said),
-        el("span", { class: "why" }, entry.state === "conflict" ? words.conflictText : [entry.why, words.kept].filter(Boolean).join(" ")),
-        choice(entry.state === "conflict" ? words.sendAnyway : words.retry, "retry", entry), choice(words.edit, "edit", entry), choice(words.discard, "discard", entry)));
+        el("span", { class: "why" }, entry.state === "conflict" ? words.conflictText : why),
+        !lost.length && choice(entry.state === "conflict" ? words.sendAnyway : words.retry, "retry", entry), choice(words.edit, "edit", entry), choice(words.discard, "discard", entry)));
 }

@@ -48,7 +48,7 @@ function hear(event) {
     tell("connected"); // all is read again: nothing is only in a frame
     return;
   }
-  if (frame.type === "ended") { location.reload(); return; }
+  if (frame.type === "ended") { tell("signed-out"); return; }
   tell(`frame-${frame.type}`, frame);
 }
 
@@ -66,7 +66,7 @@ function connect() {
     if (isClosed || socket !== mine) return;
     say("reconnecting");
     tell("disconnected");
-    if (event.code === REFUSED && heardAt) { location.reload(); return; } // signed out, or the role is gone: the page says so
+    if (event.code === REFUSED && heardAt) tell("signed-out"); // or the role is gone: the page says so
     // Spread, so that not all desks come back at the same moment after a restart.
     retry = setTimeout(connect, wait * (0.6 + 0.8 * Math.random()));
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);

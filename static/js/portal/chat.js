@@ -31,7 +31,7 @@ let isAsked = false; // to send, once the files are there
 const uploads = new Map(); // local id → { id, name, size } or null while it goes on
 
 const lines = new Lines({ box: id("lines"), list: id("list"), below: id("below"), again });
-const rating = new Rating(id("rating"), id("rated"));
+const rating = new Rating(id("rating"), id("rated"), lookAtDesk);
 const connection = new Connection(main.dataset.wsPort, {
   line(frame) {
     const isNew = lines.add(frame);
@@ -105,7 +105,8 @@ async function lookAtDesk() {
     hours.textContent = words.must_sign;
   }
   askForAddress();
-  lines.keepPlace(() => rating.show(desk.rating));
+  const isBeingChanged = !id("rating").hidden && (desk.rating?.score ?? null) !== null; // what is typed there stays
+  if (!isBeingChanged) lines.keepPlace(() => rating.show(desk.rating));
 }
 
 /** Ask where the answer may be sent to, while the desk is closed and no one has answered. */
@@ -187,6 +188,7 @@ text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) { event.preventDefault(); write(); }
 });
 text.addEventListener("input", () => {
+  isAsked = false; // what one goes on to write is not sent half
   fit();
   kept.set("draft", text.value || null);
   if (performance.now() - typedAt > TYPING_MS || !typedAt) {
@@ -268,6 +270,7 @@ function react(changed) {
     snapshot = null;
     showStatus();
     uploads.clear();
+    isAsked = false;
     text.value = kept.get("draft") ?? "";
     for (const draw of [fit, drawFiles, forgetEmail]) draw();
     rating.show(null);
@@ -294,6 +297,6 @@ kept.set("draft", text.value || null);
 fit();
 resume();
 watch(react);
-react(false); // the site may have said who the visitor is before
 lookAtDesk();
+react(false); // the site may have said who the visitor is before
 if (matchMedia("(hover: hover)").matches && document.documentElement.dataset.embedded === undefined) text.focus({ preventScroll: true });

@@ -246,7 +246,11 @@ export class Connection {
     while (this.isOn && turn === this.turn && Date.now() < until) {
       if (token() !== this.usedToken) { this.isPolling = false; this.ended(); return; } // begun anew, here or in another tab
       try {
-        for (const line of [...this.unsent.values()]) if (Date.now() >= this.patientUntil) await this.post(line);
+        // While one is sent another visitor may come: what is left is not theirs.
+        for (const line of [...this.unsent.values()]) {
+          if (turn === this.turn && this.unsent.has(line.client_id) && Date.now() >= this.patientUntil) await this.post(line);
+        }
+        if (turn !== this.turn) break;
         await this.fetch();
         if (!this.isLive && turn === this.turn) this.say("slow");
       } catch (error) {

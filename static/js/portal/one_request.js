@@ -14,16 +14,18 @@ const button = form.querySelector("button");
 const path = `tickets/${page.dataset.number}/`;
 const day = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium" });
 const dated = (at) => day.format(new Date(at));
-const rating = new Rating(id("rating"), id("rated"), `${path}rating/`);
+const rating = new Rating(id("rating"), id("rated"), () => look(), `${path}rating/`);
+const rest = document.title.replace(/^[^·]*/, ""); // the name of the portal
 const shown = new Set(); // ids of lines
 const pending = new Map(); // client id → element
 let client = newId();
 let timer = 0;
+let turn = 0; // of looks: only the last one's answer is shown
 let soon = 0;
 let kind = "";
 
 function draw(found) {
-  document.title = document.title.replace(/^[^·]*/, `#${found.number} ${found.subject} `);
+  document.title = `#${found.number} ${found.subject} ${rest}`;
   id("subject").textContent = found.subject;
   id("status").className = `badge tone-${found.tone}`;
   id("status").textContent = found.label;
@@ -68,10 +70,14 @@ async function look({ isFirst = false } = {}) {
   clearTimeout(timer);
   if (!token()) { nothing(true); return; }
   if (isFirst) id("request-said").hidden = false;
+  const mine = (turn += 1);
   try {
-    draw(await call("GET", below(places.help, path)));
+    const found = await call("GET", below(places.help, path));
+    if (mine !== turn) return;
+    draw(found);
     id("request-said").hidden = id("request-again").hidden = true;
   } catch (error) {
+    if (mine !== turn) return;
     if (error.status === 404 || error.status === 401) { nothing(true); return; }
     if (page.hidden) { // what is shown already stays
       id("request-said").hidden = id("request-again").hidden = false;
@@ -91,6 +97,7 @@ function complain(message) {
 
 async function send() {
   const body = { client_id: client, text: text.value };
+  const hadFocus = document.activeElement === button;
   button.disabled = true;
   complain("");
   try {
@@ -111,6 +118,7 @@ async function send() {
     text.focus();
   } finally {
     button.disabled = false;
+    if (hadFocus && document.activeElement === document.body) button.focus();
   }
 }
 

@@ -2,9 +2,9 @@
 import { below, call, places, words } from "./session.js";
 
 export class Rating {
-  /** `path`: where a ticket's goes; without one it is that of a conversation. */
-  constructor(form, rated, path = "") {
-    Object.assign(this, { form, rated, path, conversation: null });
+  /** `sent()` hears that it has arrived: what was asked for before knows nothing of it. `path`: where a ticket's goes; without one it is that of a conversation. */
+  constructor(form, rated, sent, path = "") {
+    Object.assign(this, { form, rated, sent, path, conversation: null });
     this.said = form.querySelector("#rating-said");
     form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     rated.querySelector("button").addEventListener("click", () => {
@@ -49,6 +49,7 @@ export class Rating {
       const body = this.path ? said : { conversation: this.conversation, ...said };
       this.show(await call("POST", below(places.help, this.path || "rating/"), { body }));
       this.rated.querySelector("button").focus();
+      this.sent();
     } catch (error) {
       this.complain(error.errors?.[0]?.message || error.message || words.wrong);
     }
