@@ -160,7 +160,7 @@ def test_what_was_asked_for_another_visitor_is_not_shown_to_the_next(play: Play)
 
 
 def test_a_line_that_waits_is_not_sent_for_the_next_visitor(play: Play) -> None:
-    outbox = [{"type": "line", "client_id": name, "text": f"I am Ada ({name}).", "files": []} for name in ("a", "b")]
+    outbox: list[Any] = [{"type": "line", "client_id": name, "text": f"I am Ada ({name}).", "files": []} for name in ("a", "b")]
     play.page.context.add_init_script(f"localStorage.setItem('posthaste:lamps:outbox', JSON.stringify({json.dumps(outbox)}))")
     play.refuse_sockets()
     play.begin()
