@@ -215,7 +215,8 @@ def test_a_visitor_sees_the_tickets_of_their_own_customer(visitor: Visitor) -> N
     kind, now = make_form(visitor.entrance.tenant), timezone.now()
     for number, who in enumerate((visitor, Visitor(visitor.entrance).begin()), start=1):
         times = {"created_at": now, "changed_at": now}
-        own = {"tenant": visitor.entrance.tenant, "customer_id": who.session.identity.customer_id, "type": kind}
+        talk = make_answered(visitor.entrance, identity=who.session.identity)
+        own = {"tenant": visitor.entrance.tenant, "customer_id": talk.customer_id, "conversation": talk, "type": kind}
         Ticket.objects.create(number=number, subject="Lamp", status=TicketStatus.WAITING, **own, **times)
     found = json_of(visitor.get("tickets/", lang="zh-hans"))["tickets"]
     assert [(one["number"], one["type"], one["status"]) for one in found] == [(1, "退款", "waiting")]
@@ -226,8 +227,9 @@ def test_a_visitor_is_not_told_that_something_is_spam(visitor: Visitor) -> None:
     conversation = make_answered(visitor.entrance, identity=visitor.session.identity)
     states.mark_as_spam(conversation=conversation, by=TESTER, now=timezone.now())
     assert frames.state_of(visitor.session, now=timezone.now())["status"] == "closed"
-    own = {"tenant": visitor.entrance.tenant, "customer": conversation.customer, "created_at": timezone.now(), "changed_at": timezone.now()}
-    Ticket.objects.create(number=1, subject="Lamp", status=TicketStatus.SPAM, type=make_form(visitor.entrance.tenant), **own)
+    own = {"tenant": visitor.entrance.tenant, "customer": conversation.customer, "conversation": conversation}
+    times = {"created_at": timezone.now(), "changed_at": timezone.now()}
+    Ticket.objects.create(number=1, subject="Lamp", status=TicketStatus.SPAM, type=make_form(visitor.entrance.tenant), **own, **times)
     (ticket,) = json_of(visitor.get("tickets/"))["tickets"]
     assert (ticket["status"], ticket["label"]) == ("closed", "Closed")
 
