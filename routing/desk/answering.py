@@ -17,7 +17,7 @@ from routing.models import Agent, Conversation, Draft, Line
 def reply(
     *,
     conversation: Conversation,
-    agent: Agent,
+    agent: Agent | None,
     text: str,
     file_ids: Sequence[UUID] = (),
     client_id: str = "",
@@ -26,19 +26,20 @@ def reply(
     by: Actor,
     now: datetime,
 ) -> Line:
-    """Write an agent's reply; their draft goes with it, in the same transaction, and what they were told of it counts as read.
+    """Write a reply; the draft of the agent who writes, if one is named, goes with it, and what they were told of it counts as read.
 
     `owner` is under which name its files were uploaded, if that is another than the agent's own.
 
     Raises:
         Invalid, AnsweredMeanwhile, Conflict, NotFound: as for `replies.reply`.
     """
-    author = replies.Author(agent=agent, owner=owner or owner_of(agent))
+    author = replies.Author(agent=agent, owner=owner or (owner_of(agent) if agent else ""))
     line = replies.reply(
         conversation=conversation, author=author, text=text, file_ids=file_ids, client_id=client_id, seen_seq=seen_seq, by=by, now=now
     )
-    Draft.objects.filter(agent=agent, conversation=conversation, is_note=False).delete()
-    telling.mark_read(agent, conversation_id=conversation.pk, now=now)
+    if agent is not None:
+        Draft.objects.filter(agent=agent, conversation=conversation, is_note=False).delete()
+        telling.mark_read(agent, conversation_id=conversation.pk, now=now)
     return line
 
 

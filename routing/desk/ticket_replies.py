@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from accounts.services.audit import Actor
 from posthaste.lib.problems import Invalid
-from routing.conversations import replies
 from routing.conversations.family import root_of
 from routing.desk import answering, writing
 from routing.desk.writing import NO_FILES, Files
-from routing.models import OPEN_TICKETS, Agent, Line, Ticket, TicketStatus
+from routing.models import OPEN_TICKETS, Agent, Ticket, TicketStatus
 from routing.tickets.storing import TicketOver
 
 
@@ -51,18 +49,17 @@ def reply(*, ticket: Ticket, new: TicketReply, by: Actor, now: datetime) -> UUID
     # The ticket is not locked: a reply locks its conversation first, then tickets.
     if ticket.status not in (*OPEN_TICKETS, TicketStatus.RESOLVED):
         raise TicketOver(_("Ticket #{n} is “{status}”.").format(n=ticket.number, status=ticket.get_status_display()))
-    said: dict[str, Any] = {
-        "conversation": root_of(ticket.conversation),
-        "text": new.text,
-        "file_ids": new.files.ids,
-        "client_id": new.client_id,
-        "seen_seq": new.seen_seq,
-    }
-    line: Line
-    if new.agent is not None:
-        line = answering.reply(agent=new.agent, owner=new.files.owner, **said, by=by, now=now)
-    else:
-        line = replies.reply(author=replies.Author(owner=new.files.owner), **said, by=by, now=now)
+    line = answering.reply(
+        conversation=root_of(ticket.conversation),
+        agent=new.agent,
+        owner=new.files.owner,
+        text=new.text,
+        file_ids=new.files.ids,
+        client_id=new.client_id,
+        seen_seq=new.seen_seq,
+        by=by,
+        now=now,
+    )
     assert line.message_id is not None
     return line.message_id
 

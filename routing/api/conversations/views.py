@@ -20,10 +20,10 @@ from posthaste.lib.pagination import CursorPages
 from routing.api.conversations import serializers as shapes
 from routing.api.conversations.filters import ArrivalFilter, ConversationFilter
 from routing.assignment import lists
-from routing.conversations import arrivals, attachments, correcting, lines, notices, replies, resolving, selectors
+from routing.conversations import arrivals, attachments, correcting, lines, notices, resolving, selectors
 from routing.conversations.attachments import BYTES
 from routing.conversations.downloads import file_response
-from routing.conversations.replies import Author
+from routing.desk import answering
 from routing.models import Agent, Arrival, Attachment, Conversation
 from routing.scopes import CONVERSATIONS_READ, CONVERSATIONS_WRITE
 
@@ -110,9 +110,10 @@ class ConversationReply(ConversationView):
     )
     def post(self, request: Request, id: str) -> Response:
         conversation, values = self.get_object(), self.validated(shapes.ReplyIn)
-        line = replies.reply(
+        line = answering.reply(
             conversation=conversation,
-            author=Author(agent=self.agent_of(values), owner=owner_of(request)),
+            agent=self.agent_of(values),
+            owner=owner_of(request),
             text=values["text"],
             file_ids=values["files"],
             client_id=values["client_id"],

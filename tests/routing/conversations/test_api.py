@@ -12,7 +12,18 @@ from accounts.models import AuditEntry
 from posthaste.lib.ids import new_id
 from routing.conversations import lines
 from routing.entrances.provision import ensure_reply_provider
-from routing.models import Agent, Arrival, ArrivalState, AuthorKind, Conversation, ConversationStatus, IdentityKind, Intent, Utterance
+from routing.models import (
+    Agent,
+    Arrival,
+    ArrivalState,
+    AuthorKind,
+    Conversation,
+    ConversationStatus,
+    Draft,
+    IdentityKind,
+    Intent,
+    Utterance,
+)
 from routing.scopes import CONVERSATIONS_READ, CONVERSATIONS_WRITE
 from tests.builders import TESTER, Api, fields_of, json_of, make_api, make_tenant
 from tests.routing.builders import make_conversation, make_customer, make_entrance, make_identity
@@ -82,6 +93,7 @@ def test_lines_are_read_from_a_number_on(api: Api, conversation: Conversation) -
 
 def test_a_reply_of_an_agent_has_a_trace_and_happens_once(api: Api, conversation: Conversation) -> None:
     agent = Agent.objects.get()
+    Draft.objects.create(agent=agent, conversation=conversation, text="On its", changed_at=timezone.now())
     body = {"text": "On its way.", "client_id": "r1", "agent": str(agent.pk), "seen_seq": 2}
     answers = [api.post(address(conversation, "reply/"), body) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 201]
@@ -92,6 +104,7 @@ def test_a_reply_of_an_agent_has_a_trace_and_happens_once(api: Api, conversation
     assert trace["trace_id"] == line["trace_id"]
     message = json_of(api.get(f"/api/messages/{line['message_id']}/"))
     assert (message["channel"], message["recipient"]) == ("desk", ADDRESS)
+    assert not Draft.objects.exists(), "it went with the reply"
 
 
 def test_a_reply_that_another_has_given_is_refused(api: Api, conversation: Conversation) -> None:
