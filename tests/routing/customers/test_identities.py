@@ -152,6 +152,26 @@ def at_once(*calls: Sequence[SenderName], tenant: Tenant) -> list[Identity | Exc
     return found
 
 
+def errors_of(*acts: Callable[[], None]) -> list[Exception]:
+    """Do all at once, each in a thread with a connection of its own, and return what went wrong."""
+    failed = list[Exception]()
+
+    def work(act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - told to the test
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return failed
+
+
 @pytest.mark.django_db(transaction=True)
 def test_senders_who_write_at_once_for_the_first_time_are_made_once() -> None:
     tenant = make_tenant()
@@ -178,27 +198,13 @@ def test_a_text_that_comes_in_while_two_merge_and_split_stays_with_the_customer_
     tenant = make_tenant()
     entrance, kept, merged = make_entrance(tenant), make_customer(tenant), make_customer(tenant)
     make_identity(merged, IdentityKind.PHONE, value="+8613812345678")
-    failed = list[Exception]()
 
     def decide() -> None:
         for _time in range(5):
             row = merging.merge(kept_id=kept.pk, merged_id=merged.pk, tenant_id=tenant.pk, by=TESTER, now=NOW)
             undoing.undo(merge_id=row.pk, tenant_id=tenant.pk, by=TESTER, now=NOW)
 
-    def work(act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - told to the test
-            failed.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(act,)) for act in (writer(tenant, entrance, "a"), decide, writer(tenant, entrance, "b"))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert failed == []
+    assert errors_of(writer(tenant, entrance, "a"), decide, writer(tenant, entrance, "b")) == []
     apart = Conversation.objects.exclude(customer=F("identity__customer"))
     assert (Conversation.objects.count(), apart.count()) == (16, 0)
 
@@ -208,25 +214,12 @@ def test_who_proves_a_number_while_texts_come_from_it_has_them_all() -> None:
     tenant = make_tenant()
     entrance = make_entrance(tenant)
     claimer = came(tenant, SenderName("portal", "v-1"), phone())
-    failed, found = list[Exception](), list[Identity]()
+    found = list[Identity]()
 
     def prove() -> None:
         found.append(came(tenant, own(), phone(verified=True)))
 
-    def work(act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - told to the test
-            failed.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(act,)) for act in (writer(tenant, entrance, "a"), prove, writer(tenant, entrance, "b"))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert failed == []
+    assert errors_of(writer(tenant, entrance, "a"), prove, writer(tenant, entrance, "b")) == []
     proved = Identity.objects.get(kind="phone")
     assert (proved.customer_id, proved.verified_at) == (found[0].customer_id, NOW)
     assert proved.customer_id != claimer.customer_id
